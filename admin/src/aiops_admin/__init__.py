@@ -1,0 +1,1 @@
+"""The dashboard of AI Ops, speaking to the host's API only."""

@@ -1,0 +1,1 @@
+"""ManageEngine ServiceDesk Plus as a ticketing tool of AI Ops."""

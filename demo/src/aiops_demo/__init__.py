@@ -1,0 +1,1 @@
+"""Vendor simulators, seed data and the demo command of AI Ops."""
