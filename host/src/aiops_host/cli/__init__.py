@@ -1,0 +1,1 @@
+"""The aiops program: one module per command."""

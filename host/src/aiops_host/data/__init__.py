@@ -1,0 +1,1 @@
+"""Tables, tenant sessions, migrations and retrieval: what PostgreSQL remembers."""

@@ -1,0 +1,1 @@
+"""Logs, metrics and traces: what can be seen of the running system."""

@@ -1,0 +1,1 @@
+"""Routes by noun: what answers HTTP. No SQL and no queue types here."""

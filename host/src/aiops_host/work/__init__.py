@@ -1,0 +1,1 @@
+"""Claims, pipeline, effects and the worker: what gets done with a delivery."""
