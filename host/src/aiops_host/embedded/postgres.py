@@ -179,7 +179,7 @@ def _create_cluster(binaries: Path, launch: Launch, *, fsync: bool) -> None:
     initialise: list[str | Path] = [binaries / "initdb", "-D", _data_argument(setup), *access, *locale, *quick]
     setup.run(initialise)
     password.unlink()
-    alone = [binaries / "postgres", "--single", "-D", _data_argument(setup), "postgres"]
+    alone: list[str | Path] = [binaries / "postgres", "--single", "-D", _data_argument(setup), "postgres"]
     setup.run(alone, stdin=f"CREATE DATABASE {DATABASE};\n")
     making.rename(launch.cwd)
 

@@ -1,0 +1,1 @@
+"""Migrations in order; each is raw SQL under Piccolo's runner."""

@@ -1,0 +1,256 @@
+"""Connections to PostgreSQL: one pool per role, and the session that sets a tenant for one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+from aiops_core.errors import AiopsError
+from aiops_host.data.engine import ENGINE
+
+ACQUIRE_SECONDS = 2.0
+IDLE_CHECK_SECONDS = 1.0
+Connection = PoolConnectionProxy
+
+
+class DatabaseBusy(AiopsError):
+    """No database connection became free in time."""
+
+
+class DatabaseDown(AiopsError):
+    """PostgreSQL cannot be reached."""
+
+
+class TenantMismatch(AiopsError):
+    """A tenant session was opened inside the session of another tenant."""
+
+
+class RoleRefused(AiopsError):
+    """A database role has rights that would let one tenant see another.
+
+    Host: refuses to start, exit code 2.
+    """
+
+
+UNREACHABLE = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What asyncpg raises when PostgreSQL is away, restarting or full."""
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[type-arg]
+    """Remembers when it was last used, so that only idle connections are checked before use."""
+
+    __slots__ = ("_last_used",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._last_used = time.monotonic()
+
+    def idle_seconds(self) -> float:
+        return time.monotonic() - self._last_used
+
+    def touch(self) -> None:
+        self._last_used = time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSession:
+    """What Piccolo sees as the current transaction."""
+
+    connection: Connection
+    tenant_id: UUID
+
+
+class Database:
+    """The pools of one process. Roles: ``app`` always; ``intake`` and ``sweeper`` where the process needs them."""
+
+    def __init__(self, pools: Mapping[str, asyncpg.Pool]) -> None:  # type: ignore[type-arg]
+        """Take pools made by :meth:`open`."""
+        self._pools = pools
+
+    @classmethod
+    async def open(cls, urls: Mapping[str, str], sizes: Mapping[str, int]) -> Database:
+        """Connect the pools and check their roles.
+
+        Args:
+            urls: Database URL per role name.
+            sizes: Largest number of connections per role name.
+
+        Raises:
+            DatabaseDown: PostgreSQL cannot be reached.
+            RoleRefused: A role is an owner, a superuser, bypasses RLS, or is a member of such a role.
+        """
+        pools: dict[str, asyncpg.Pool] = {}  # type: ignore[type-arg]
+        try:
+            for name, url in urls.items():
+                pools[name] = await asyncpg.create_pool(
+                    url,
+                    min_size=1,
+                    max_size=sizes[name],
+                    connection_class=_Connection,
+                    init=_codecs,
+                    server_settings={"jit": "off", "application_name": f"aiops-{name}"},
+                    command_timeout=60,
+                )
+                await _check_role(pools[name], name)
+        except UNREACHABLE as error:
+            await _close(pools)
+            raise DatabaseDown(f"PostgreSQL cannot be reached as role {name}: {error}") from None
+        except asyncpg.PostgresError as error:
+            await _close(pools)
+            raise DatabaseDown(f"PostgreSQL refuses the role {name}: {error}") from None
+        except RoleRefused:
+            await _close(pools)
+            raise
+        return cls(pools)
+
+    @contextlib.asynccontextmanager
+    async def tenant(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        """Give a connection inside a transaction whose tenant is ``tenant_id``; commits unless the block raises.
+
+        Joins an open session of the same tenant. Never hold it across a call to a ticketing tool or an LLM.
+
+        Raises:
+            TenantMismatch: The session of another tenant is open in this task.
+            DatabaseBusy: No connection became free in time.
+            DatabaseDown: PostgreSQL is away.
+        """
+        current: TenantSession | None = ENGINE.current_transaction.get()
+        if current is not None:
+            if current.tenant_id != tenant_id:
+                raise TenantMismatch("A tenant session was opened inside the session of another tenant.")
+            yield current.connection
+            return
+        async with self._acquired("app") as con:
+            transaction = con.transaction()
+            await _reaching(transaction.start())
+            token = None
+            try:
+                await con.execute("select set_config('app.current_tenant_id', $1, true)", str(tenant_id))
+                token = ENGINE.current_transaction.set(TenantSession(con, tenant_id))
+                yield con
+            except BaseException:
+                _reset(token)
+                with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                    await asyncio.shield(transaction.rollback())
+                raise
+            _reset(token)
+            await transaction.commit()
+
+    @contextlib.asynccontextmanager
+    async def role(self, name: str) -> AsyncIterator[Connection]:
+        """Give a connection of the role's pool with no tenant set, for its functions and granted columns."""
+        async with self._acquired(name) as con:
+            yield con
+
+    def usage(self) -> tuple[int, int]:
+        """Return connections in use and the most there may be, all pools together."""
+        busy = sum(p.get_size() - p.get_idle_size() for p in self._pools.values())
+        return busy, sum(p.get_max_size() for p in self._pools.values())
+
+    async def close(self) -> None:
+        """Close the pools; connections in use get five seconds."""
+        await _close(self._pools)
+
+    @contextlib.asynccontextmanager
+    async def _acquired(self, name: str) -> AsyncIterator[Connection]:
+        pool = self._pools[name]
+        con = await _checked_out(pool)
+        try:
+            yield con
+        finally:
+            await asyncio.shield(_give_back(pool, con))
+
+
+async def _checked_out(pool: asyncpg.Pool) -> Connection:  # type: ignore[type-arg]
+    """Acquire a connection; one that idled is asked first and replaced if it is dead."""
+    for _ in range(pool.get_max_size() + 1):
+        try:
+            con = await pool.acquire(timeout=ACQUIRE_SECONDS)
+        except TimeoutError:
+            raise DatabaseBusy from None
+        except UNREACHABLE as error:
+            raise DatabaseDown(f"PostgreSQL cannot be reached: {error}") from None
+        if con.idle_seconds() < IDLE_CHECK_SECONDS:
+            return con
+        try:
+            await con.execute("select 1", timeout=ACQUIRE_SECONDS)
+        except (*UNREACHABLE, TimeoutError):
+            con.terminate()
+            await pool.release(con)
+            continue
+        return con
+    raise DatabaseDown("PostgreSQL closes every connection.")
+
+
+async def _give_back(pool: asyncpg.Pool, con: Connection) -> None:  # type: ignore[type-arg]
+    if not con.is_closed():
+        if con.is_in_transaction():
+            con.terminate()
+        else:
+            con.touch()
+    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        await pool.release(con)
+
+
+async def _reaching(start: Any) -> None:
+    try:
+        await start
+    except UNREACHABLE as error:
+        raise DatabaseDown(f"PostgreSQL cannot be reached: {error}") from None
+
+
+def _reset(token: Any) -> None:
+    if token is not None:
+        ENGINE.current_transaction.reset(token)
+
+
+async def _codecs(con: asyncpg.Connection) -> None:
+    def encode(value: object) -> str:
+        return msgspec.json.encode(value).decode()
+
+    await con.set_type_codec("jsonb", schema="pg_catalog", encoder=encode, decoder=msgspec.json.decode)
+
+
+async def _check_role(pool: asyncpg.Pool, name: str) -> None:  # type: ignore[type-arg]
+    row = await pool.fetchrow(
+        """
+        select current_user::text as role,
+               exists(select 1 from pg_roles r where pg_has_role(current_user, r.oid, 'member')
+                      and (r.rolsuper or r.rolbypassrls)) as unbound,
+               exists(select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                      where n.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm')
+                      and pg_has_role(current_user, c.relowner, 'member')) as owns
+        """
+    )
+    assert row is not None  # noqa: S101 - a query without FROM has one row
+    if row["unbound"] or row["owns"]:
+        why = "is a superuser or bypasses row-level security" if row["unbound"] else "owns tables"
+        raise RoleRefused(
+            f"The database role {row['role']} ({name}) {why}, directly or as a member. "
+            f"Give the {name} URL a role made by `aiops migrate`."
+        )
+
+
+async def _close(pools: Mapping[str, asyncpg.Pool]) -> None:  # type: ignore[type-arg]
+    for pool in pools.values():
+        try:
+            await asyncio.wait_for(pool.close(), 5)
+        except TimeoutError:
+            pool.terminate()

@@ -1,0 +1,118 @@
+"""The host's own settings, read from the environment once per process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from aiops_core.errors import ConfigInvalid
+
+PREFIX = "AIOPS_"
+
+
+def _about(text: str) -> Meta:
+    return Meta(description=text)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every field is read from ``AIOPS_<FIELD>``; durations are in seconds."""
+
+    database_url: Annotated[str, _about("PostgreSQL as the application role aiops_app")] = ""
+    intake_database_url: Annotated[str, _about("PostgreSQL as aiops_intake; host only")] = ""
+    sweeper_database_url: Annotated[str, _about("PostgreSQL as aiops_sweeper; worker only")] = ""
+    migrate_database_url: Annotated[str, _about("PostgreSQL as the migrator; `aiops migrate` only")] = ""
+    redis_url: Annotated[str, _about("Redis; empty: the worker polls PostgreSQL")] = ""
+    key_file: Annotated[str, _about("File that holds the key which seals secrets")] = ""
+    installation: Annotated[str, _about("Name of this installation in the markers of its notes")] = "aiops"
+    host: Annotated[str, _about("Address the host listens on")] = "127.0.0.1"
+    port: Annotated[int, Meta(description="Port the host listens on", ge=0, le=65535)] = 8000
+    admin_host: Annotated[str, _about("Address the dashboard listens on")] = "127.0.0.1"
+    admin_port: Annotated[int, Meta(description="Port the dashboard listens on", ge=0, le=65535)] = 8001
+    base_url: Annotated[str, _about("The host's public address, for links; empty: http://host:port")] = ""
+    admin_url: Annotated[str, _about("The dashboard's public address; empty: http://admin_host:admin_port")] = ""
+    blocked_plugins: Annotated[str, _about("Names of plugins not to load, separated by commas")] = ""
+    default_backend: Annotated[str, _about("LLM backend of tenants that configured none")] = "offline"
+    pool_size: Annotated[int, Meta(description="PostgreSQL connections of one process", ge=4, le=200)] = 20
+    slots: Annotated[int, Meta(description="Deliveries one worker works on at a time", ge=1, le=1000)] = 64
+    lease: Annotated[float, _about("How long a claim holds without a heartbeat")] = 30.0
+    heartbeat: Annotated[float, _about("How often a claim is renewed")] = 10.0
+    sweep_interval: Annotated[float, _about("How often lost work is looked for")] = 5.0
+    poll_interval: Annotated[float, _about("How often due work is looked for")] = 1.0
+    retry_delays: Annotated[str, _about("Waits before each retry, separated by commas")] = (
+        "2,4,8,30,300,1800,7200,21600,86400"
+    )
+    max_crashes: Annotated[int, _about("Dead workers before a delivery is quarantined")] = 5
+    run_timeout: Annotated[float, _about("Longest run of an agent")] = 110.0
+    write_timeout: Annotated[float, _about("Longest single write to a ticketing tool")] = 18.0
+    settle_delay: Annotated[float, _about("Wait before a second look for a write that may have arrived")] = 48.0
+    drain_timeout: Annotated[float, _about("How long a stopping worker lets runs finish")] = 100.0
+    runs_per_ticket_hour: Annotated[int, _about("Most runs for one ticket within an hour")] = 3
+    log_level: Annotated[str, _about("DEBUG, INFO, WARNING or ERROR")] = "INFO"
+    session_hours: Annotated[float, _about("Longest dashboard session, in hours")] = 12.0
+    session_idle_minutes: Annotated[float, _about("Longest idle time of a dashboard session, in minutes")] = 30.0
+    cookie_secure: Annotated[bool, _about("Send session cookies over https only")] = False
+
+    @property
+    def public_url(self) -> str:
+        """The address people and ticketing tools reach the host at, without a trailing slash."""
+        return (self.base_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def dashboard_url(self) -> str:
+        """The address people reach the dashboard at, without a trailing slash."""
+        return (self.admin_url or f"http://{self.admin_host}:{self.admin_port}").rstrip("/")
+
+    @property
+    def blocked(self) -> frozenset[str]:
+        """Names of plugins not to load."""
+        return frozenset(name.strip() for name in self.blocked_plugins.split(",") if name.strip())
+
+    @property
+    def backoff(self) -> tuple[float, ...]:
+        """Seconds to wait before each retry."""
+        return tuple(float(part) for part in self.retry_delays.split(",") if part.strip())
+
+    def require(self, *fields: str) -> None:
+        """Refuse to go on while one of the fields is empty.
+
+        Raises:
+            ConfigInvalid: The message names the environment variables to set.
+        """
+        missing = [PREFIX + field.upper() for field in fields if not getattr(self, field)]
+        if missing:
+            raise ConfigInvalid(f"Set {' and '.join(missing)}; or run `aiops up`, which brings its own servers.")
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from ``AIOPS_*``; ``AIOPS_X_FILE`` names a file that holds the value of ``AIOPS_X``.
+
+    Raises:
+        ConfigInvalid: A value is of the wrong kind, or a file cannot be read; the message names the variable.
+    """
+    env = os.environ if environ is None else environ
+    values: dict[str, str] = {}
+    for field in Settings.__struct_fields__:
+        name = PREFIX + field.upper()
+        if name in env:
+            values[field] = env[name]
+        elif name + "_FILE" in env:
+            values[field] = _file(name + "_FILE", env[name + "_FILE"])
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+        _ = settings.backoff
+    except (msgspec.ValidationError, ValueError) as error:
+        field = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else "retry_delays"
+        raise ConfigInvalid(f"{PREFIX}{field.upper()}: {str(error).partition(' - at')[0]}") from None
+    return settings
+
+
+def _file(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise ConfigInvalid(f"{variable}: {error.strerror}: {path}") from None
