@@ -126,7 +126,7 @@ def _claim(home: Path, account: Account | None) -> IO[str]:
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.fdopen(os.open(home / "lock", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "a+")
+        lock = os.fdopen(_open_beyond_shell(home / "lock"), "a+")
     except OSError as error:
         raise EmbeddedServerFailed(f"cannot keep data in {home}: {error.strerror}") from error
     if account:
@@ -143,6 +143,15 @@ def _claim(home: Path, account: Account | None) -> IO[str]:
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
+
+
+def _open_beyond_shell(path: Path) -> int:
+    """Open with a descriptor of two digits or more: the shell that inherits it uses those of one digit itself."""
+    low = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        return fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 10)
+    finally:
+        os.close(low)
 
 
 def _locked(lock: IO[str]) -> bool:
@@ -241,5 +250,6 @@ def _password(home: Path, user: str) -> str:
     file = home / "passwords" / user
     if not file.exists():
         file.parent.mkdir(mode=0o700, exist_ok=True)
+        os.chown(file.parent, home.stat().st_uid, -1)  # whoever removes a temporary home must be able to empty it
         write_secret(file, secrets.token_urlsafe(24))
     return file.read_text()
