@@ -19,6 +19,7 @@ test: $(STAMP) ## Run every default check; pass options as ARGS='-e unit'
 	@.venv/bin/tox run $(ARGS)
 
 venv: $(STAMP) ## Build .venv with the aiops command and the developer tools
+	@echo "Ready: .venv/bin/aiops, .venv/bin/tox"
 
 lock: .build/uv/.installed ## Resolve both locks; newer versions with ARGS=--upgrade
 	.build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -36,7 +37,7 @@ lock: .build/uv/.installed ## Resolve both locks; newer versions with ARGS=--upg
 		exit 1; fi
 	@echo "Preparing the installer with $$($(PYTHON) --version)"
 	@"$(PYTHON)" -m venv --clear .build/uv
-	@.build/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-uv.lock
+	@.build/uv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-uv.lock
 	@touch $@
 
 # uv does not read pip's configuration: where pip is told to use a mirror, uv is told the same.
