@@ -1,0 +1,174 @@
+"""The tenant's past tickets: what was like this one, and what fixed it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from aiops_core.tickets import Evidence, Person, Ticket
+from aiops_host.data.retrieval import index
+from aiops_host.data.retrieval.index import Connection
+from aiops_host.data.retrieval.words import clean
+
+MAX_BODY = 20_000
+MAX_FIELD = 500
+MAX_URL = 2_000
+QUOTED_BODY = 1_200
+QUOTED_RESOLUTION = 2_000
+
+
+class UpsertCount(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import did to its items, by number of items."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+
+async def upsert(con: Connection, tickets: Sequence[Ticket], *, connection_id: UUID | None, source: str) -> UpsertCount:
+    """Store the tickets and index title and description; one that is stored already is brought up to date.
+
+    Args:
+        con: A connection inside a tenant session. Other writers of this tenant's history wait until it ends: give it
+            a few hundred tickets at most.
+        tickets: The last of several with one id counts.
+        connection_id: The connection they were read through; None for a file. Part of a ticket's identity.
+        source: How they came here, in a word: ``import``, ``webhook``, ``csv``.
+    """
+    rows = {row["ticket_id"]: row for row in (_row(ticket, source) for ticket in tickets)}
+    await index.lock(con, "tickets")
+    stored = {
+        found["ticket_id"]: found
+        for found in await con.fetch(
+            "select ticket_id, document_id, digest, title, body from past_ticket "
+            "where ticket_id = any($1::text[]) and connection_id is not distinct from $2",
+            list(rows),
+            connection_id,
+        )
+    }
+    new = [row for row in rows.values() if row["ticket_id"] not in stored]
+    changed = [row for key, row in rows.items() if key in stored and row["digest"] != stored[key]["digest"]]
+    reworded = [row for row in changed if _text(row) != _text(stored[row["ticket_id"]])]
+    document_ids = {key: found["document_id"] for key, found in stored.items()}
+    indexed = new + reworded
+    if indexed:
+        added = await index.add(con, "tickets", [_text(row) for row in indexed])
+        document_ids.update(zip((row["ticket_id"] for row in indexed), added, strict=True))
+    await con.executemany(_INSERT, [(document_ids[row["ticket_id"]], connection_id, *row.values()) for row in new])
+    await con.executemany(
+        _UPDATE,
+        [(stored[row["ticket_id"]]["document_id"], document_ids[row["ticket_id"]], *row.values()) for row in changed],
+    )
+    if reworded:
+        await index.remove(con, "tickets", [stored[row["ticket_id"]]["document_id"] for row in reworded])
+    return UpsertCount(added=len(new), changed=len(changed), unchanged=len(rows) - len(new) - len(changed))
+
+
+async def similar(
+    con: Connection,
+    text: str,
+    limit: int = 5,
+    *,
+    exclude_ticket_id: str | None = None,
+    exclude_connection_id: UUID | None = None,
+) -> list[Evidence]:
+    """Return the past tickets most like ``text``, best first, with category, priority and resolution.
+
+    Args:
+        con: A connection inside a tenant session.
+        text: Title and description of the ticket at hand.
+        limit: The most tickets to return.
+        exclude_ticket_id: The ticket at hand, which would find itself.
+        exclude_connection_id: Its connection; a ticket of the same id read through another one is then not excluded.
+    """
+    own = await con.fetch(
+        "select document_id from past_ticket where ticket_id = $1 "
+        "and ($2::uuid is null or connection_id is null or connection_id = $2)",
+        exclude_ticket_id,
+        exclude_connection_id,
+    )
+    excluded = {row["document_id"] for row in own}
+    hits = await index.search(con, "tickets", text, limit + len(excluded))
+    scores = {hit.document_id: hit.score for hit in hits if hit.document_id not in excluded}
+    rows = await con.fetch("select * from past_ticket where document_id = any($1::int[])", list(scores)[:limit])
+    evidence = [_evidence(row, scores[row["document_id"]]) for row in rows]
+    return sorted(evidence, key=lambda item: -item.score)
+
+
+async def delete(con: Connection, ticket_ids: Iterable[str], *, connection_id: UUID | None = None) -> int:
+    """Forget tickets, of one connection or of any, and return how many there were."""
+    await index.lock(con, "tickets")
+    rows = await con.fetch(
+        "select document_id from past_ticket where ticket_id = any($1::text[]) "
+        "and ($2::uuid is null or connection_id = $2)",
+        list(ticket_ids),
+        connection_id,
+    )
+    await index.remove(con, "tickets", [row["document_id"] for row in rows])
+    return len(rows)
+
+
+_INSERT = """
+insert into past_ticket (document_id, connection_id, ticket_id, number, title, body, resolution, category, priority,
+                         priority_word, url, requester, technician, created_at, resolved_at, source, digest)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+"""
+
+_UPDATE = """
+update past_ticket
+set document_id = $2, ticket_id = $3, number = $4, title = $5, body = $6, resolution = $7, category = $8,
+    priority = $9, priority_word = $10, url = $11, requester = $12, technician = $13, created_at = $14,
+    resolved_at = $15, source = $16, digest = $17, imported_at = now()
+where document_id = $1
+"""
+
+
+def _row(ticket: Ticket, source: str) -> dict[str, Any]:
+    row = {
+        "ticket_id": clean(ticket.id, MAX_FIELD),
+        "number": _field(ticket.number),
+        "title": clean(ticket.title, MAX_FIELD),
+        "body": clean(ticket.description, MAX_BODY),
+        "resolution": clean(ticket.resolution, MAX_BODY) if ticket.resolution else None,
+        "category": _field(ticket.category),
+        "priority": ticket.priority,
+        "priority_word": _field(ticket.priority_word),
+        "url": clean(ticket.url, MAX_URL) if ticket.url else None,
+        "requester": _person(ticket.requester),
+        "technician": _person(ticket.technician),
+        "created_at": ticket.created_at,
+        "resolved_at": ticket.resolved_at,
+    }
+    digest = hashlib.sha256(msgspec.json.encode(row)).digest()
+    return {**row, "source": clean(source, MAX_FIELD), "digest": digest}
+
+
+def _text(row: Any) -> str:
+    return f"{row['title']}\n{row['body']}"
+
+
+def _field(value: str | None) -> str | None:
+    return clean(value, MAX_FIELD) if value else None
+
+
+def _person(person: Person | None) -> str | None:
+    return _field(person.name or person.email or person.id) if person else None
+
+
+def _evidence(row: Any, score: float) -> Evidence:
+    return Evidence(
+        source="ticket",
+        ref=row["number"] or row["ticket_id"],
+        title=row["title"],
+        text=row["body"][:QUOTED_BODY],
+        url=row["url"],
+        time=row["resolved_at"] or row["created_at"],
+        score=score,
+        category=row["category"],
+        priority=None if row["priority"] == "unknown" else row["priority"],
+        resolution=row["resolution"] and row["resolution"][:QUOTED_RESOLUTION],
+    )
