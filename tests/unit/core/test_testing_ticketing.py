@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
+from tests.unit.core.paperdesk import SIGNATURE, Paperdesk, PaperdeskServer, signed
 
 from aiops_core import TicketingToolPlugin, WebhookRequest
 from aiops_core.testing.fakes import FakeHttp, FakeServices
 from aiops_core.testing.ticketing import Fault, PostedNote, TicketingFaultsContract, TicketingToolContract
-from tests.unit.core.paperdesk import SIGNATURE, Paperdesk, PaperdeskServer, signed
 
 
 class TestPaperdesk(TicketingToolContract, TicketingFaultsContract):
