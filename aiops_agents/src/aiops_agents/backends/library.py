@@ -1,0 +1,94 @@
+"""The LiteLLM library, loaded on first use and made to keep quiet: no telemetry, no callbacks, no cached keys."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from inspect import isawaitable
+from threading import Lock
+from types import ModuleType
+from typing import Any
+
+from aiops_agents.backends.transport import make_transport
+
+_loading = Lock()
+_loaded: list[ModuleType] = []
+_opened: ContextVar[list[Any] | None] = ContextVar("litellm_clients_of_this_call", default=None)
+_TALKATIVE = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai", "httpx", "httpcore")
+
+
+async def library() -> ModuleType:
+    """Return LiteLLM; the first call loads it in a thread, because that takes 5 s."""
+    return _loaded[0] if _loaded else await asyncio.to_thread(_load)
+
+
+@asynccontextmanager
+async def one_call() -> AsyncIterator[None]:
+    """Close every client LiteLLM opens inside the block: each holds the plaintext of a key."""
+    clients: list[Any] = []
+    token = _opened.set(clients)
+    try:
+        yield
+    finally:
+        _opened.reset(token)
+        for client in clients:
+            await _close(client)
+
+
+def _load() -> ModuleType:
+    with _loading:
+        if not _loaded:
+            # Or it would fetch its price list over the network while it is imported.
+            os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+            import litellm  # noqa: PLC0415  5 s and 190 MB
+
+            _quieten(litellm)
+            _loaded.append(litellm)
+        return _loaded[0]
+
+
+def _quieten(litellm: Any) -> None:
+    from litellm.caching.llm_caching_handler import LLMClientCache  # noqa: PLC0415  see _load
+    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler  # noqa: PLC0415  see _load
+
+    class ClientsOfOneCall(LLMClientCache):
+        """Keeps no client from one call to the next."""
+
+        def get_cache(self, key: Any, **kwargs: Any) -> Any:
+            if _opened.get() is not None:
+                return None
+            return super().get_cache(key, **kwargs)  # type: ignore[no-untyped-call]
+
+        def set_cache(self, key: str, value: object, litellm_owned_client: bool = False, **kwargs: Any) -> None:
+            clients = _opened.get()
+            if clients is not None:
+                clients.append(value)
+            else:
+                super().set_cache(key, value, litellm_owned_client, **kwargs)
+
+    litellm.in_memory_llm_clients_cache = ClientsOfOneCall()
+    # The one place where both of its HTTP paths make their transport; there is no setting for a limit.
+    AsyncHTTPHandler.create_async_transport = staticmethod(make_transport)  # type: ignore[method-assign,assignment]
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    litellm.set_verbose = False
+    litellm.drop_params = True
+    litellm.disable_hf_tokenizer_download = True
+    litellm.num_retries = None
+    litellm.callbacks = litellm.success_callback = litellm.failure_callback = []
+    # At debug level these log whole requests, Authorization included.
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Its modules load one another on the first call: 0.7 s that would stop the event loop.
+    litellm.completion(model="openai/warm-up", messages=[{"role": "user", "content": "-"}], mock_response="-")
+
+
+async def _close(client: Any) -> None:
+    close = getattr(client, "aclose", None) or getattr(client, "close", None)
+    result = close() if callable(close) else None
+    if isawaitable(result):
+        await result

@@ -1,0 +1,213 @@
+"""The backend that reaches any provider's models through LiteLLM, in the tenant's order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from aiops_agents.backends import library
+from aiops_agents.backends.config import LiteLLMConfig, ModelConfig
+from aiops_agents.backends.failures import Failure, explained, timed_out
+from aiops_core import (
+    BackendServices,
+    Completion,
+    CompletionRequest,
+    LLMAttempt,
+    LLMBackend,
+    LLMRefused,
+    LLMUnavailable,
+    Message,
+    Usage,
+    read_draft,
+)
+from aiops_core.ticketing import Health
+
+BACKOFF = (2.0, 4.0, 8.0)
+NO_KEY = "none"
+"""Sent to a server of the tenant's own choice that needs no key, so that none is taken from the environment."""
+
+_HEALTH_SECONDS = 15.0
+_HEALTH_TOKENS = 16
+_NOT_UNDERSTOOD = (400, 404, 415, 422, 501)
+
+Pause = Callable[[float], Awaitable[None]]
+
+
+class _Failed(Exception):
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.sentence)
+        self.failure = failure
+
+
+class LiteLLMBackend(LLMBackend):
+    """Asks one model after the other; each failure that may pass is tried again after 2, 4 and 8 s."""
+
+    def __init__(self, config: LiteLLMConfig, services: BackendServices, *, pause: Pause = asyncio.sleep) -> None:
+        """Take the configuration; nothing is loaded or connected yet."""
+        self._models = config.models
+        self._log = services.log
+        self._pause = pause
+        self._without_format: set[int] = set()
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """Ask the models in order until one answers; an earlier one leaves time for those after it."""
+        end = time.monotonic() + request.timeout
+        attempts: list[LLMAttempt] = []
+        failures: list[tuple[ModelConfig, Failure]] = []
+        for index, model in enumerate(self._models):
+            now = time.monotonic()
+            until = now + (end - now) / (len(self._models) - index)
+            try:
+                response = await self._persist(index, request, until, attempts)
+            except _Failed as failed:
+                failures.append((model, failed.failure))
+                continue
+            return await _completion(response, model, attempts)
+        raise _gave_up(failures)
+
+    async def check_health(self) -> Health:
+        """Ask the first model that answers for one word."""
+        failures: list[str] = []
+        for model in self._models:
+            asked = _parameters(model, (Message(role="user", content="Answer with the word ok."),), _HEALTH_TOKENS)
+            try:
+                await self._call(model, asked, min(_HEALTH_SECONDS, model.timeout))
+            except _Failed as failed:
+                failures.append(f"{model.model} {failed.failure.sentence}")
+                continue
+            return Health(
+                status="degraded" if failures else "ok", detail="; ".join([*failures, f"{model.model} answers"]) + "."
+            )
+        return Health(status="failed", detail="; ".join(failures) + ".")
+
+    async def _persist(self, index: int, request: CompletionRequest, until: float, attempts: list[LLMAttempt]) -> Any:
+        """Ask one model until it answers, refuses for good or its time is over."""
+        for wait in (*BACKOFF, None):
+            try:
+                return await self._ask(index, request, until, attempts)
+            except _Failed as failed:
+                failure = failed.failure
+                delay = failure.retry_after if failure.retry_after is not None else wait
+                if not failure.again or wait is None or delay is None or time.monotonic() + delay >= until:
+                    raise
+            await self._pause(delay)
+        raise AssertionError("the last try returns or raises")
+
+    async def _ask(self, index: int, request: CompletionRequest, until: float, attempts: list[LLMAttempt]) -> Any:
+        """Ask once; a server that does not understand ``response_format`` is asked again without it."""
+        model = self._models[index]
+        asked = _parameters(model, request.messages, request.max_tokens)
+        formatted = index not in self._without_format and await _takes_schema(model)
+        if formatted:
+            response_format = {"response_format": _format(request.output_schema)}
+            try:
+                return await self._timed(model, {**asked, **response_format}, until, attempts)
+            except _Failed as failed:
+                if failed.failure.status not in _NOT_UNDERSTOOD:
+                    raise
+        response = await self._timed(model, asked, until, attempts)
+        if formatted:
+            self._without_format.add(index)
+        return response
+
+    async def _timed(self, model: ModelConfig, asked: dict[str, Any], until: float, attempts: list[LLMAttempt]) -> Any:
+        start = time.monotonic()
+        error: str | None = None
+        try:
+            return await self._call(model, asked, min(model.timeout, until - start))
+        except _Failed as failed:
+            error = failed.failure.sentence
+            self._log.info("model %s %s", model.model, error)
+            raise
+        finally:
+            elapsed = round((time.monotonic() - start) * 1000, 1)
+            attempts.append(LLMAttempt(model=model.model, milliseconds=elapsed, error=error))
+
+    async def _call(self, model: ModelConfig, asked: dict[str, Any], seconds: float) -> Any:
+        if seconds <= 0:
+            raise _Failed(timed_out(0))
+        litellm = await library.library()
+        try:
+            async with asyncio.timeout(seconds), library.one_call():
+                with _key(model) as key:
+                    return await litellm.acompletion(**asked, api_key=key, timeout=seconds)
+        except TimeoutError:
+            raise _Failed(timed_out(seconds)) from None
+        except Exception as error:  # isolation: whatever a provider's client raises may quote its key
+            raise _Failed(explained(error, seconds)) from None
+
+
+def _key(model: ModelConfig) -> AbstractContextManager[str | None]:
+    if model.api_key is not None:
+        return model.api_key.open()
+    return nullcontext(NO_KEY if model.api_base else None)
+
+
+def _parameters(model: ModelConfig, messages: tuple[Message, ...], max_tokens: int) -> dict[str, Any]:
+    return {
+        "model": model.model,
+        "messages": [{"role": m.role, "content": m.content} for m in messages],
+        "api_base": model.api_base,
+        "api_version": model.api_version,
+        "max_tokens": max_tokens,
+        "temperature": 0,
+        "num_retries": 0,
+        "max_retries": 0,
+    }
+
+
+async def _takes_schema(model: ModelConfig) -> bool:
+    """A server of the tenant's own choice is simply tried; the library knows about the others."""
+    litellm = await library.library()
+    return bool(litellm.supports_response_schema(model=model.model)) or model.api_base is not None
+
+
+def _format(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "note", "strict": True, "schema": _strict(schema)}}
+
+
+def _strict(schema: Any) -> Any:
+    """Return the schema with every property required and no other allowed, as strict structured outputs demand."""
+    if isinstance(schema, list):
+        return [_strict(s) for s in schema]
+    if not isinstance(schema, dict):
+        return schema
+    copy = {key: _strict(value) for key, value in schema.items() if key not in {"default", "title"}}
+    if copy.get("type") == "object" and "properties" in copy:
+        copy |= {"required": list(copy["properties"]), "additionalProperties": False}
+    return copy
+
+
+async def _completion(response: Any, model: ModelConfig, attempts: list[LLMAttempt]) -> Completion:
+    text = response.choices[0].message.content or ""
+    usage = getattr(response, "usage", None)
+    return Completion(
+        draft=read_draft(text),
+        model=model.model,
+        usage=Usage(
+            prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
+            completion_tokens=getattr(usage, "completion_tokens", 0) or 0,
+            cost_usd=await _cost(response, model),
+        ),
+        attempts=tuple(attempts),
+    )
+
+
+async def _cost(response: Any, model: ModelConfig) -> float | None:
+    """Return the price by the library's bundled list; a server of the tenant's own choice has no known price."""
+    litellm = await library.library()
+    try:
+        return float(litellm.completion_cost(completion_response=response, model=model.model))
+    except Exception:  # isolation: an unknown price is no failure, and the library raises several kinds
+        return None
+
+
+def _gave_up(failures: list[tuple[ModelConfig, Failure]]) -> LLMUnavailable | LLMRefused:
+    said = "; ".join(f"{model.model} {failure.sentence}" for model, failure in failures) + "."
+    if not any(failure.again for _, failure in failures):
+        return LLMRefused(said)
+    waits = [f.retry_after for _, f in failures if f.retry_after is not None]
+    return LLMUnavailable(said, retry_after=min(waits, default=None))

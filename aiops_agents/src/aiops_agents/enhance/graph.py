@@ -1,0 +1,77 @@
+"""The enhancing agent: a LangGraph graph of five steps, each recorded in the run's timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+from langsmith import tracing_context
+
+from aiops_agents.enhance.nodes import NODES, Node
+from aiops_agents.enhance.state import RunState
+from aiops_core import Agent, NoteDraft, RunContext, Step, Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """LangGraph hands a dataclass to the nodes, never a Protocol."""
+
+    run: RunContext
+
+
+class EnhanceAgent(Agent):
+    """Writes the first note on a ticket: gather, rank, synthesise, check, compose."""
+
+    def __init__(self) -> None:
+        """Compile the graph; it holds no state of any run."""
+        self._graph = _compiled()
+
+    async def run(self, ticket: Ticket, context: RunContext) -> NoteDraft:
+        """Walk the graph once."""
+        # LangChain would send traces to its makers' service if an environment variable told it to.
+        with tracing_context(enabled=False):
+            state = await self._graph.ainvoke({"ticket": ticket}, context=_Walk(context))
+        draft: NoteDraft = state["draft"]
+        return draft
+
+
+def _compiled() -> Any:
+    graph: StateGraph[RunState, _Walk, RunState, RunState] = StateGraph(RunState, context_schema=_Walk)
+    previous = START
+    for name, node in NODES.items():
+        graph.add_node(name, _recorded(name, node))
+        graph.add_edge(previous, name)
+        previous = name
+    graph.add_edge(previous, END)
+    return graph.compile()
+
+
+def _recorded(name: str, node: Node) -> Callable[..., Awaitable[RunState]]:
+    async def step(state: RunState, runtime: Runtime[_Walk]) -> RunState:
+        context = runtime.context.run
+        started, start = context.clock.now(), context.clock.monotonic()
+
+        def record(**facts: Any) -> None:
+            elapsed = round((context.clock.monotonic() - start) * 1000, 1)
+            context.record_step(Step(name=name, started_at=started, milliseconds=elapsed, **facts))
+
+        try:
+            result = await node(state, context)
+        except BaseException as error:
+            record(error=f"ended by {type(error).__name__}")
+            raise
+        record(
+            inputs=result.inputs,
+            outputs=result.outputs,
+            error=result.error,
+            model=result.model,
+            prompt_tokens=result.prompt_tokens,
+            completion_tokens=result.completion_tokens,
+            cost_usd=result.cost_usd,
+        )
+        return result.update
+
+    return step

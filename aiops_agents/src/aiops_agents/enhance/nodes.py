@@ -1,0 +1,68 @@
+"""The last two steps, and the list of all five in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from aiops_agents import extract
+from aiops_agents.enhance.gather import gather
+from aiops_agents.enhance.rank import rank
+from aiops_agents.enhance.state import RunState, StepResult
+from aiops_agents.enhance.synthesise import synthesise
+from aiops_core import Claim, Evidence, NoteDraft, NoteSection, RunContext, check_draft
+
+Node: TypeAlias = Callable[[RunState, RunContext], Awaitable[StepResult]]
+
+
+async def check(state: RunState, context: RunContext) -> StepResult:
+    """Keep only claims that the evidence carries; the numbers stay those of the ranked evidence."""
+    draft = state["draft"]
+    checked = check_draft(draft)
+    positions = {n: state["evidence"].index(e) + 1 for n, e in enumerate(checked.evidence, 1)}
+    sections = tuple(
+        NoteSection(s.kind, tuple(Claim(c.text, tuple(positions[n] for n in c.citations)) for c in s.claims))
+        for s in checked.sections
+    )
+    said, kept = _claims(draft.sections), _claims(sections)
+    return StepResult(
+        update={"draft": NoteDraft(sections, state["evidence"])},
+        inputs={"claims": said},
+        outputs={"kept": kept, "dropped": said - kept},
+    )
+
+
+async def compose(state: RunState, context: RunContext) -> StepResult:
+    """Add what must not be missing, and hand over the finished draft."""
+    draft = state["draft"]
+    added = list(_missing(state["ticket"].text, draft.sections, state["evidence"]))
+    final = check_draft(NoteDraft((*draft.sections, *added), state["evidence"], state["triage"], state["notices"]))
+    return StepResult(
+        update={"draft": final},
+        inputs={"sections": [s.kind for s in draft.sections]},
+        outputs={"added": [s.kind for s in added], "draft": msgspec.to_builtins(final)},
+    )
+
+
+NODES: dict[str, Node] = {
+    "gather": gather,
+    "rank": rank,
+    "synthesise": synthesise,
+    "check": check,
+    "compose": compose,
+}
+
+
+def _missing(ticket: str, said: Sequence[NoteSection], evidence: Sequence[Evidence]) -> Iterator[NoteSection]:
+    """Make the sections that always appear when there is evidence for them."""
+    kinds = {section.kind for section in said}
+    items = extract.numbered(evidence)
+    for section in (extract.similar(ticket, items), extract.documentation(ticket, items), extract.systems(items)):
+        if section is not None and section.kind not in kinds:
+            yield section
+
+
+def _claims(sections: Sequence[NoteSection]) -> int:
+    return sum(len(section.claims) for section in sections)

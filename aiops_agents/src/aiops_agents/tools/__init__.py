@@ -1,0 +1,1 @@
+"""Tools that gather a tenant's evidence."""
