@@ -1,0 +1,81 @@
+"""What ServiceDesk Plus keeps of a note's HTML: known tags without attributes, no comments, nothing hidden."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from html.parser import HTMLParser
+
+KEPT = frozenset(
+    [
+        "a",
+        "b",
+        "blockquote",
+        "br",
+        "code",
+        "div",
+        "em",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "i",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "span",
+        "strong",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "u",
+        "ul",
+    ]
+)
+VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
+DROPPED = frozenset({"script", "style", "head", "title", "iframe", "object", "template", "noscript", "textarea"})
+HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0", re.IGNORECASE)
+SAFE_ADDRESS = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
+
+
+def sanitised(html: str) -> str:
+    """Return the HTML as the product stores it."""
+    parser = _Sanitiser()
+    parser.feed(html)
+    parser.close()
+    return "".join(parser.kept)
+
+
+class _Sanitiser(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.kept: list[str] = []
+        self._inside: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        hidden = tag in DROPPED or "hidden" in values or HIDDEN.search(values.get("style", "")) is not None
+        if self._inside or hidden:
+            if tag not in VOID:
+                self._inside.append(tag)
+        elif tag in KEPT:
+            address = values.get("href", "") if tag == "a" else ""
+            self.kept.append(f'<a href="{escape(address)}">' if SAFE_ADDRESS.match(address) else f"<{tag}>")
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._inside:
+            if tag in self._inside:
+                del self._inside[self._inside.index(tag) :]
+        elif tag in KEPT and tag not in VOID:
+            self.kept.append(f"</{tag}>")
+
+    def handle_data(self, data: str) -> None:
+        if not self._inside:
+            self.kept.append(escape(data, quote=False))
