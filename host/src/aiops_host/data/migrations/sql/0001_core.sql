@@ -102,7 +102,7 @@ create unique index delivery_dedup on delivery (tenant_id, connection_id, dedup_
 create unique index delivery_one_running on delivery (tenant_id, connection_id, ticket_id) where state = 'running';
 create index delivery_due on delivery (tenant_id, due_at) where state = 'queued';
 create index delivery_leased on delivery (tenant_id, lease_until) where state = 'running';
-create index delivery_recent on delivery (tenant_id, received_at desc, delivery_id);
+create index delivery_recent on delivery (tenant_id, received_at desc, delivery_id desc);
 
 create table attempt (
     tenant_id   uuid not null,
@@ -196,6 +196,18 @@ create table effect (
 create index effect_open on effect (tenant_id, due_at) where state in ('planned', 'sending', 'unknown');
 create index effect_of_delivery on effect (tenant_id, delivery_id);
 
+-- How far the import of a connection's past tickets has come, oldest update first.
+create table history_import (
+    tenant_id     uuid not null,
+    connection_id uuid not null,
+    since         timestamptz not null,
+    reached       timestamptz not null,
+    tickets       integer not null default 0,
+    finished_at   timestamptz,
+    primary key (tenant_id, connection_id),
+    foreign key (tenant_id, connection_id) references connection on delete cascade
+);
+
 create table membership (
     tenant_id uuid not null references tenant on delete cascade,
     user_id   uuid not null,
@@ -228,7 +240,7 @@ declare
     t text;
 begin
     foreach t in array array['tenant', 'connection', 'endpoint', 'secret', 'plugin_setting', 'delivery', 'attempt',
-                             'run', 'step', 'effect', 'membership'] loop
+                             'run', 'step', 'effect', 'history_import', 'membership'] loop
         execute format('alter table %I enable row level security', t);
         execute format('alter table %I force row level security', t);
         execute format(
@@ -264,9 +276,9 @@ grant select (tenant_id, effect_id, connection_id, state, planned_at, due_at, le
 create function intake_endpoint(wanted text)
 returns table (
     tenant_id uuid, tenant_state text, connection_id uuid, ticketing_tool text, config jsonb, config_version integer,
-    run_on text[], account_id text, secret_versions integer[], secrets bytea[]
+    run_on text[], account_id text, secret_versions integer[], secrets bytea[], credential_names text[]
 )
-language plpgsql security definer set search_path = pg_catalog, public as $$
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 declare
     owner_tenant uuid;
 begin
@@ -277,7 +289,10 @@ begin
     perform set_config('app.current_tenant_id', owner_tenant::text, true);
     return query
         select c.tenant_id, t.state, c.connection_id, c.ticketing_tool, c.config, c.config_version, c.run_on,
-               c.account_id, s.versions, s.sealed
+               c.account_id, s.versions, s.sealed,
+               array(select distinct x.name from public.secret x
+                     where x.tenant_id = c.tenant_id and x.owner_kind = 'connection'
+                       and x.owner_id = c.connection_id::text)
         from public.endpoint e
         join public.connection c on c.tenant_id = e.tenant_id and c.connection_id = e.connection_id
         join public.tenant t on t.tenant_id = e.tenant_id
@@ -297,7 +312,7 @@ create function accept_delivery(
     parent text, todo text, first_state text, why text
 )
 returns table (delivery_id uuid, fresh boolean)
-language plpgsql security definer set search_path = pg_catalog, public as $$
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 declare
     kept uuid;
 begin
@@ -324,31 +339,32 @@ begin
 end $$;
 
 create function login_candidate(wanted text)
-returns table (user_id uuid, password_hash text, locked_until timestamptz)
-language sql stable security definer set search_path = pg_catalog, public as $$
-    select u.user_id, u.password_hash, u.locked_until from public.app_user u where u.email = lower(wanted)
+returns table (user_id uuid, password_hash text, locked boolean)
+language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
+    select u.user_id, u.password_hash, coalesce(u.locked_until > clock_timestamp(), false) from public.app_user u where u.email = lower(wanted)
 $$;
 
 create function login_failed(who uuid) returns void
-language sql security definer set search_path = pg_catalog, public as $$
+language sql security definer set search_path = pg_catalog, public, pg_temp as $$
     update public.app_user set failures = failures + 1,
         locked_until = case when failures >= 4
-            then clock_timestamp() + least(900, 2 ^ least(failures - 4, 10)) * interval '1 second' end
+            then clock_timestamp() + least(900, 30 * 2 ^ least(failures - 4, 5)) * interval '1 second' end
     where user_id = who
 $$;
 
-create function session_open(token bytea, who uuid, lifetime interval) returns void
-language plpgsql security definer set search_path = pg_catalog, public as $$
+create function session_open(token bytea, who uuid, lifetime interval) returns timestamptz
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 begin
     delete from public.web_session s where s.expires_at < now();
     update public.app_user u set failures = 0, locked_until = null where u.user_id = who;
     insert into public.web_session (token_hash, user_id, expires_at) values (token, who, now() + lifetime);
+    return now() + lifetime;
 end $$;
 
 -- One row per membership; one row with no tenant for a person without any.
 create function session_find(token bytea, idle interval)
 returns table (user_id uuid, email text, platform_admin boolean, tenant_id uuid, tenant_slug text, role text)
-language plpgsql security definer set search_path = pg_catalog, public as $$
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 begin
     update public.web_session s set last_seen_at = now()
     where s.token_hash = token and s.last_seen_at < now() - interval '30 seconds'
@@ -364,22 +380,28 @@ begin
 end $$;
 
 create function session_close(token bytea) returns void
-language sql security definer set search_path = pg_catalog, public as $$
+language sql security definer set search_path = pg_catalog, public, pg_temp as $$
     delete from public.web_session where token_hash = token
 $$;
 
 create function user_put(new_id uuid, address text, hashed text, is_admin boolean) returns uuid
-language sql security definer set search_path = pg_catalog, public as $$
-    insert into public.app_user (user_id, email, password_hash, platform_admin)
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+declare
+    kept uuid;
+begin
+    insert into public.app_user as u (user_id, email, password_hash, platform_admin)
     values (new_id, lower(address), hashed, is_admin)
-    on conflict (email) do update set password_hash = excluded.password_hash,
-        platform_admin = app_user.platform_admin or excluded.platform_admin
-    returning user_id
-$$;
+    on conflict (email) do update set password_hash = excluded.password_hash, failures = 0, locked_until = null,
+        platform_admin = u.platform_admin or excluded.platform_admin
+    returning u.user_id into kept;
+    -- A new password ends the sessions that were opened with the old one.
+    delete from public.web_session s where s.user_id = kept;
+    return kept;
+end $$;
 
 create function tenant_directory()
 returns table (tenant_id uuid, slug text, name text, state text, created_at timestamptz)
-language sql stable security definer set search_path = pg_catalog, public as $$
+language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
     select t.tenant_id, t.slug, t.name, t.state, t.created_at from public.tenant t order by t.slug
 $$;
 

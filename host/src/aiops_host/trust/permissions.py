@@ -1,0 +1,61 @@
+"""Who may do what: one table. A route without a permission is refused to everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Role = Literal["platform-admin", "tenant-admin", "technician", "read-only"]
+Scope = Literal["public", "person", "tenant", "platform"]
+"""``public`` asks for nothing, ``person`` for a session, ``tenant`` for a role in the tenant chosen, ``platform`` for
+the person who runs the installation."""
+
+PermissionName = Literal[
+    "public",
+    "self",
+    "health.read",
+    "plugins.read",
+    "tenants.list",
+    "deliveries.read",
+    "deliveries.replay",
+    "runs.read",
+    "connections.read",
+    "connections.manage",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a route asks for; ``roles`` are those that have it."""
+
+    scope: Scope
+    roles: frozenset[Role] = frozenset()
+
+
+_EVERYBODY: frozenset[Role] = frozenset({"platform-admin", "tenant-admin", "technician", "read-only"})
+_WORKERS: frozenset[Role] = frozenset({"platform-admin", "tenant-admin", "technician"})
+_ADMINS: frozenset[Role] = frozenset({"platform-admin", "tenant-admin"})
+_PLATFORM: frozenset[Role] = frozenset({"platform-admin"})
+
+PERMISSIONS: Mapping[str, Permission] = MappingProxyType(
+    {
+        "public": Permission("public"),
+        "self": Permission("person", _EVERYBODY),
+        "health.read": Permission("person", _EVERYBODY),
+        "plugins.read": Permission("person", _EVERYBODY),
+        "tenants.list": Permission("platform", _PLATFORM),
+        "deliveries.read": Permission("tenant", _EVERYBODY),
+        "deliveries.replay": Permission("tenant", _WORKERS),
+        "runs.read": Permission("tenant", _EVERYBODY),
+        "connections.read": Permission("tenant", _EVERYBODY),
+        "connections.manage": Permission("tenant", _ADMINS),
+    }
+)
+
+
+def allows(permission: str, role: Role) -> bool:
+    """Return whether the role has the permission; False for a permission that is not in the table."""
+    known = PERMISSIONS.get(permission)
+    return known is not None and role in known.roles

@@ -1,0 +1,91 @@
+"""Logs as one JSON object a line: no bodies, no secrets, and the ids of what was worked on."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+HIDDEN = "[hidden]"
+MAX_MESSAGE = 4000
+QUIET = ("uvicorn.access", "httpx", "httpcore", "asyncio", "arq", "LiteLLM")
+BOUND_FIELDS = frozenset({"tenant_id", "delivery_id", "trace_id"})
+
+_bound: ContextVar[dict[str, str] | None] = ContextVar("aiops_log_fields", default=None)
+
+_PATTERNS = (
+    re.compile(r"(?i)\b(bearer|basic|zoho-oauthtoken)\s+[a-z0-9._~+/=-]{6,}"),
+    re.compile(
+        r"(?i)((?:api[_-]?key|authtoken|technician[_-]?key|token|secret|password|passwd|authorization|cookie)"
+        r"[\"']?\s*[:=]\s*[\"']?)([^\s\"',;&}]{4,})"
+    ),
+    re.compile(r"\b(?:sk|pk|rk|xox[a-z]|gh[pousr]|whsec)[-_][A-Za-z0-9_-]{8,}"),
+    re.compile(r"(?i)([a-z][a-z0-9+.-]*://[^\s:/@]*:)([^\s@/]+)(@)"),
+    re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+)
+
+
+def scrub(text: str) -> str:
+    """Replace what looks like a credential: bearer and basic values, API keys, tokens, passwords in addresses."""
+    bearer, assigned, prefixed, address, jwt = _PATTERNS
+    text = bearer.sub(rf"\1 {HIDDEN}", text)
+    text = assigned.sub(rf"\1{HIDDEN}", text)
+    text = address.sub(rf"\1{HIDDEN}\3", text)
+    return jwt.sub(HIDDEN, prefixed.sub(HIDDEN, text))
+
+
+@contextlib.contextmanager
+def bound(**fields: object) -> Iterator[None]:
+    """Add ``tenant_id``, ``delivery_id`` or ``trace_id`` to every line logged inside the block, in this task."""
+    unknown = fields.keys() - BOUND_FIELDS
+    if unknown:
+        raise TypeError(f"only {', '.join(sorted(BOUND_FIELDS))} can be bound, not {', '.join(sorted(unknown))}")
+    token = _bound.set({**(_bound.get() or {}), **{k: str(v) for k, v in fields.items() if v is not None}})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+class JsonFormatter(logging.Formatter):
+    """One line of JSON: time in UTC, level, logger, message, bound ids, and the error with its place."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": scrub(record.getMessage())[:MAX_MESSAGE],
+            **(_bound.get() or {}),
+        }
+        if record.exc_info and record.exc_info[1]:
+            line["error"] = _error(record.exc_info[1])
+        return msgspec.json.encode(line, enc_hook=str).decode(errors="replace")
+
+
+def configure(level: str = "INFO") -> None:
+    """Log to stderr as JSON from ``level`` on, replacing whatever was set up; libraries speak from WARNING on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").disabled = True
+
+
+def _error(error: BaseException) -> dict[str, Any]:
+    """Return type, message and the frames by file, line and function; never a frame's values."""
+    frames = traceback.extract_tb(error.__traceback__)[-12:]
+    places = [f"{frame.filename.rpartition('/site-packages/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
+    return {"type": type(error).__name__, "message": scrub(str(error))[:MAX_MESSAGE], "frames": places}
