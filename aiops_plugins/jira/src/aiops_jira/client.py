@@ -126,7 +126,7 @@ class JiraClient:
                 return TicketingUnavailable(f"{told}{f' ({limit})' if limit else ''}", retry_after=wait)
             case 404 if not _in_jiras_words(response):
                 return TicketingUnavailable(
-                    "404 from something that is not Jira's API; check the connection's address."
+                    "404 from something that is not this API; check the connection's address and edition."
                 )
             case 404:
                 return TicketNotFound(told)
@@ -173,7 +173,9 @@ def _decoded(response: HttpResponse) -> Any:
 
 
 def _in_jiras_words(response: HttpResponse) -> bool:
-    return isinstance(_decoded(response), dict)
+    """Return whether one of Jira's resources answered, not its router, a proxy or another server."""
+    body = _decoded(response)
+    return isinstance(body, dict) and bool(body.keys() & {"errorMessages", "errors", "errorMessage"})
 
 
 def _told(response: HttpResponse) -> str:

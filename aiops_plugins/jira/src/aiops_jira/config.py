@@ -10,6 +10,7 @@ from aiops_core.config import PluginConfig, Secret
 from aiops_core.tickets import TicketKind
 
 Path = Annotated[str, Meta(max_length=200, pattern=r"^[^.]+(\.[^.]+)*$")]
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 FieldId = Annotated[str, Meta(max_length=100, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 ProjectKey = Annotated[str, Meta(max_length=80, pattern=r"^[A-Z][A-Z0-9_]*$")]
 
@@ -30,11 +31,10 @@ class JiraConfig(PluginConfig, frozen=True, kw_only=True):
     """Address, credentials and choices for one Jira site."""
 
     base_url: Annotated[
-        str,
+        Url,
         Meta(
             title="Address",
             description="The site as you open it in a browser, for instance https://example.atlassian.net.",
-            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
         ),
     ]
     edition: Annotated[Literal["cloud", "datacenter"], Meta(title="Edition")] = "cloud"
@@ -86,12 +86,8 @@ class JiraConfig(PluginConfig, frozen=True, kw_only=True):
         FieldId | None, Meta(title="Organization field", description="The id of the field with the requester's site.")
     ] = None
     browse_url: Annotated[
-        str | None,
-        Meta(
-            title="Address of links",
-            description="Where people open tickets, when it is not the address above.",
-            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
-        ),
+        Url | None,
+        Meta(title="Address of links", description="Where people open tickets, when it is not the address above."),
     ] = None
 
     def __post_init__(self) -> None:

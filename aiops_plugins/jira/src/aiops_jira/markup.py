@@ -119,7 +119,7 @@ def _date(value: Any) -> str:
 
 _VERBATIM = re.compile(r"\{(code|noformat)(?::[^}\n]*)?\}(.*?)(?:\{\1\}|\Z)", re.S)
 _WIKI = (
-    (re.compile(r"\{(?:quote|panel|color|anchor|expand|section|column|align)(?::[^}\n]*)?\}"), ""),
+    (re.compile(r"(?<!\\)\{(?:quote|panel|color|anchor|expand|section|column|align)(?::[^}\n]*)?\}"), ""),
     (re.compile(r"^[ \t]*(?:h[1-6]|bq)\.[ \t]+", re.M), ""),
     (re.compile(r"(?<!\\)\[\^([^\]|\n]+)\]"), r"(file \1)"),
     (re.compile(r"(?<!\\)\[~(?:accountid:)?([^\]\n]+)\]"), r"@\1"),
@@ -130,7 +130,7 @@ _WIKI = (
     (re.compile(r"[ \t]*(?<!\\)\|\|?[ \t]*"), " | "),
     (re.compile(r"^[ \t]*[*#-]+[ \t]+(?=\S)", re.M), "- "),
     (re.compile(r"(?<![\w\\*])\*(\S(?:[^*\n]*\S)?)\*(?![\w*])"), r"\1"),
-    (re.compile(r"\{\{(.+?)\}\}"), r"\1"),
+    (re.compile(r"(?<!\\)\{\{(.+?)\}\}"), r"\1"),
     (re.compile(r"^-{4,}[ \t]*$", re.M), ""),
 )
 

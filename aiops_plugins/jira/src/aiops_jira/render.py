@@ -94,12 +94,14 @@ def _wiki_link(link: Link) -> str:
 
 
 def _wiki_code(block: Code) -> str:
-    """Return a preformatted block; a closing tag inside the text is broken by a space, it has no escape."""
-    text = re.sub(r"\{(code|noformat)", r"{ \1", block.text, flags=re.I)
+    """Return a preformatted block under whichever tag its text does not contain; a text with both loses one."""
     language = (block.language or "").lower()
-    if language in WIKI_LANGUAGES:
-        return f"{{code:{language}}}\n{text}\n{{code}}"
-    return f"{{noformat}}\n{text}\n{{noformat}}"
+    if "{code" not in block.text.lower() and language in WIKI_LANGUAGES:
+        return f"{{code:{language}}}\n{block.text}\n{{code}}"
+    if "{noformat" not in block.text.lower():
+        return f"{{noformat}}\n{block.text}\n{{noformat}}"
+    text = re.sub(r"\{(code)", r"{ \1", block.text, flags=re.I)
+    return f"{{code}}\n{text}\n{{code}}"
 
 
 _ENTITY = re.compile(r"&(?=#?\w{1,10};)")

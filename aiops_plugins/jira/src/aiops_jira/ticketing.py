@@ -121,6 +121,8 @@ class JiraTicketingTool(TicketingToolPlugin):
 
     async def search_tickets(self, query: TicketQuery) -> AsyncIterator[Ticket]:
         """Yield issues of the configured projects, oldest update first."""
+        if query.updated_since is not None and query.updated_since > self._services.clock.now():
+            return
         params = {
             "jql": self._jql(query),
             "fields": translate.wanted_fields(self._config),
@@ -130,7 +132,9 @@ class JiraTicketingTool(TicketingToolPlugin):
         while more is not None:
             page = await self._search({**params, **more})
             for issue in objects(page, "issues"):
-                yield translate.ticket(issue, self._config)
+                ticket = translate.ticket(issue, self._config)
+                if not _before(ticket, query.updated_since):
+                    yield ticket
             more = self._next_page(page)
 
     async def check_health(self) -> Health:
@@ -265,6 +269,11 @@ def _carries(value: Any, marker: EffectMarker) -> bool:
 
 def _by(comment: dict[str, Any]) -> str | None:
     return account_id(at(comment, "author"))
+
+
+def _before(ticket: Ticket, since: datetime | None) -> bool:
+    """Return whether a ticket is older than asked; JQL counts in whole minutes."""
+    return since is not None and ticket.updated_at is not None and ticket.updated_at < since
 
 
 def _moment(comment: dict[str, Any]) -> float:

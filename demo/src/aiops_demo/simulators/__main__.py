@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--token", required=True, help="the API token or key that is accepted")
     parser.add_argument("--account", help="the name that goes with the token, where the product asks for one")
     parser.add_argument("--edition", help="edition of the product; the vendor's cloud or first one by default")
-    parser.add_argument("--seed", type=Path, help="JSON file with seed tickets")
+    parser.add_argument("--seed", type=Path, help="JSON or CSV file with seed tickets")
     options = parser.parse_args(argv)
     from aiops_demo.simulators.serving import listen, serve  # noqa: PLC0415 - Litestar is slow to import, --help is not
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 import re
 from abc import ABC, abstractmethod
@@ -183,7 +185,9 @@ class VendorSimulator(ABC):
 
         Args:
             neutral: ``ticket_id, title, description, resolution, category, priority, requester, technician,
-                created_at, resolved_at, url``; any but the first two may be missing or ``None``.
+                created_at, resolved_at, url``; any but the first two may be missing, empty or ``None``. A person
+                is a name or an object of ``name`` and ``email``, times are ISO 8601; ``description_format`` may
+                say ``html``, ``wiki`` or ``adf-paragraphs``.
         """
 
     @abstractmethod
@@ -207,6 +211,10 @@ class VendorSimulator(ABC):
             note: The vendor's own note object of a ``commented`` webhook.
         """
 
+    def unknown_route(self, status: int) -> Answer:
+        """Return the answer to a path (404) or a method of a known path (405) that the vendor does not have."""
+        return self.failure(status)
+
     def record_note(self, ticket: str, *, internal: bool, text: str, raw: Json) -> None:
         """Keep a note that was just posted, in the order of arrival."""
         self.posted.append(Posted(ticket, internal, text, raw))
@@ -218,8 +226,9 @@ class VendorSimulator(ABC):
         self._changes += 1
 
     def load_seed(self, path: Path) -> int:
-        """Add the seed tickets of a JSON file, a list of neutral objects; return how many."""
-        tickets = json.loads(path.read_text(encoding="utf-8"))
+        """Add the seed tickets of a JSON file (a list of neutral objects) or a CSV file; return how many."""
+        text = path.read_text(encoding="utf-8")
+        tickets = list(csv.DictReader(io.StringIO(text))) if path.suffix == ".csv" else json.loads(text)
         for neutral in tickets:
             self.add_ticket(self.to_vendor(neutral))
         return len(tickets)
@@ -270,7 +279,7 @@ class VendorSimulator(ABC):
         if route is not None:
             return route.handler(call, **(route.match(call.path) or {}))
         known = any(r.match(call.path) is not None for r in self._routes)
-        return self.failure(405 if known else 404)
+        return self.unknown_route(405 if known else 404)
 
     def _after_write(self, call: Call, behaviour: Behaviour, answer: Answer) -> Answer:
         if behaviour.echo_to is not None and call.method != "DELETE":
