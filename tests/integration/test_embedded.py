@@ -188,10 +188,8 @@ def test_a_pid_file_naming_another_program_does_not_block(tmp_path: Path) -> Non
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     """A second start over one folder is refused with the first one's process id."""
-    with (
-        EmbeddedPostgres.start(tmp_path / "kept", fsync=False),
-        pytest.raises(EmbeddedServerFailed, match=rf"kept is in use by process {os.getpid()}: stop that one"),
-    ):
+    refusal = rf"kept is in use by process {os.getpid()}: stop that one"
+    with pytest.raises(EmbeddedServerFailed, match=refusal), EmbeddedPostgres.start(tmp_path / "kept", fsync=False):
         EmbeddedPostgres.start(tmp_path / "kept")
 
 
