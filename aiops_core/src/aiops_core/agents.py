@@ -34,9 +34,20 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class RunTool(Protocol):
     """A tool of this run; the host bounds each call in time and isolates its failure."""
 
-    name: str
-    title: str
-    effect: ToolEffect
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def effect(self) -> ToolEffect:
+        """Whether it reads or writes."""
+        ...
 
     def args_for(self, ticket: Ticket) -> Any | None:
         """Return what to ask for the ticket, or ``None`` for nothing."""
@@ -77,15 +88,42 @@ class RunBudget:
 
 
 class RunContext(Protocol):
-    """Everything a run may touch. ``deadline`` is a moment of ``clock.monotonic``."""
+    """Everything a run may touch."""
 
-    run_id: str
-    tools: Mapping[str, RunTool]
-    llm: RunLLM
-    budget: RunBudget
-    deadline: float
-    clock: Clock
-    log: Log
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        ...
+
+    @property
+    def tools(self) -> Mapping[str, RunTool]:
+        """The tools the agent may call, by name."""
+        ...
+
+    @property
+    def llm(self) -> RunLLM:
+        """The run's LLM."""
+        ...
+
+    @property
+    def budget(self) -> RunBudget:
+        """The run's limits."""
+        ...
+
+    @property
+    def deadline(self) -> float:
+        """The moment of ``clock.monotonic`` the run must end by."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The host's clock."""
+        ...
+
+    @property
+    def log(self) -> Log:
+        """A logger that names the run."""
+        ...
 
     def record_step(self, step: Step) -> None:
         """Keep a finished step for the run's timeline; it is stored with the run."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 
 import msgspec
 
-from aiops_core.drafts import check_draft
+from aiops_core.drafts import check_draft, without_citations
 from aiops_core.sanitise import clean_text, link_allowed, without_foreign_links
 from aiops_core.tickets import (
     Block,
@@ -25,6 +26,12 @@ from aiops_core.tickets import (
 )
 
 MAX_WORDS = 500
+FOOTER_WORDS = 15
+"""Kept free for what a ticketing tool adds: the marker's reference and a word on its origin."""
+MAX_CLAIMS = 12
+MAX_CODE_WORDS = 120
+MAX_NOTICES = 8
+MAX_LABEL_CHARACTERS = 400
 TITLE = "AI Ops: first findings"
 HEADINGS: dict[SectionKind, str] = {
     "summary": "What this is about",
@@ -35,9 +42,11 @@ HEADINGS: dict[SectionKind, str] = {
     "next_steps": "Next steps",
 }
 SUGGESTION = "Model's suggestion, not from your records: "
-NOTHING_FOUND = "Nothing similar was found in this tenant's tickets, documentation or assets."
+NOTHING_FOUND = "Nothing was found in this tenant's tickets, documentation or assets that this note could cite."
 TRIAGE_MIN_CONFIDENCE = 0.5
 TRIAGE_MIN_VOTES = 3
+
+_LANGUAGE = re.compile(r"[A-Za-z0-9+#_-]{1,20}")
 
 
 def compose(draft: NoteDraft, *, link_hosts: Collection[str] = ()) -> Enhancement:
@@ -48,19 +57,22 @@ def compose(draft: NoteDraft, *, link_hosts: Collection[str] = ()) -> Enhancemen
         link_hosts: Hosts links may point to; every other address is taken out of the text.
 
     Returns:
-        An enhancement of at most ``MAX_WORDS`` words: the longest sections lose their last claims first.
+        An enhancement of at most ``MAX_WORDS`` words, the footer included: the longest sections lose their last
+        claims first.
     """
     checked = check_draft(draft)
+    sections = tuple(NoteSection(s.kind, s.claims[:MAX_CLAIMS]) for s in checked.sections)
+    checked = check_draft(msgspec.structs.replace(checked, sections=sections))
     body = tuple(_blocks(checked, link_hosts))
-    while word_count(body) > MAX_WORDS and (shorter := _without_last_claim(checked)) is not None:
+    while word_count(body) > MAX_WORDS - FOOTER_WORDS and (shorter := _without_last_claim(checked)) is not None:
         checked = check_draft(shorter)
         body = tuple(_blocks(checked, link_hosts))
-    return Enhancement(body=_cut(body))
+    return Enhancement(body=body)
 
 
 def word_count(body: tuple[Block, ...]) -> int:
-    """Return the number of white-space separated words that a reader sees."""
-    return sum(len(text.split()) for block in body for text in _texts(block))
+    """Return the number of white-space separated words of the note as plain text, list marks and rules included."""
+    return len(plain_text(Enhancement(body=body)).split())
 
 
 def plain_text(enhancement: Enhancement) -> str:
@@ -75,7 +87,7 @@ def _blocks(draft: NoteDraft, link_hosts: Collection[str]) -> Iterator[Block]:
         yield Paragraph(NOTHING_FOUND)
     for kind, heading in HEADINGS.items():
         section = sections.get(kind)
-        triage = _triage_items(draft.triage) if kind == "triage" else []
+        triage = _triage_items(draft.triage, link_hosts) if kind == "triage" else []
         if section is None and not triage:
             continue
         yield Heading(heading)
@@ -86,9 +98,9 @@ def _blocks(draft: NoteDraft, link_hosts: Collection[str]) -> Iterator[Block]:
     if draft.evidence:
         yield Heading("Sources")
         yield ListBlock(tuple(_source(n, e, link_hosts) for n, e in enumerate(draft.evidence, 1)))
-    if draft.notices:
+    if notices := [_few_words(n, 30, link_hosts) for n in draft.notices[:MAX_NOTICES]]:
         yield Heading("Not available")
-        yield ListBlock(tuple(_safe(n, link_hosts) for n in draft.notices))
+        yield ListBlock(tuple(notices))
 
 
 def _section_blocks(section: NoteSection, link_hosts: Collection[str]) -> Iterator[Block]:
@@ -108,32 +120,48 @@ def _section_blocks(section: NoteSection, link_hosts: Collection[str]) -> Iterat
 
 def _parted(claim: Claim, link_hosts: Collection[str]) -> tuple[str, Code | None]:
     lead, fence, rest = claim.text.partition("```")
-    language, _, code = rest.partition("\n")
     marks = "".join(f"[{n}]" for n in claim.citations)
-    text = _safe(lead, link_hosts) or "Command"
+    # Taking a link out may put brackets around a number; only the claim's own citations are shown.
+    text = without_citations(_safe(lead, link_hosts))[0].strip() or "Command"
     line = f"{text} {marks}" if marks else SUGGESTION + text
-    if not fence:
-        return line, None
-    body = without_foreign_links(clean_text(code.partition("```")[0], keep_lines=True), link_hosts)
-    return line, Code(body, language.strip() or None)
+    return line, _code(rest.partition("```")[0], link_hosts) if fence else None
 
 
-def _triage_items(triage: Triage | None) -> list[str]:
+def _code(fenced: str, link_hosts: Collection[str]) -> Code | None:
+    first, _, others = fenced.partition("\n")
+    language = _LANGUAGE.fullmatch(first.strip()) if others else None
+    text = without_foreign_links(
+        clean_text(others if language or not first.strip() else fenced, keep_lines=True), link_hosts
+    )
+    lines, words = [], 0
+    for line in text.splitlines():
+        words += len(line.split())
+        if words > MAX_CODE_WORDS:
+            lines.append("…")
+            break
+        lines.append(line)
+    shown = "\n".join(lines).strip("\n")
+    return Code(shown, language[0] if language else None) if shown.strip() else None
+
+
+def _triage_items(triage: Triage | None, link_hosts: Collection[str]) -> list[str]:
     if triage is None or triage.votes < TRIAGE_MIN_VOTES:
         return []
     items = []
     if triage.category and triage.category_confidence >= TRIAGE_MIN_CONFIDENCE:
-        category = clean_text(triage.category)
+        category = _few_words(triage.category, 8, link_hosts)
         items.append(f"Category: {category} ({triage.category_confidence:.0%} of {triage.votes} similar tickets)")
     if triage.priority and triage.priority_confidence >= TRIAGE_MIN_CONFIDENCE:
-        items.append(f"Priority: {triage.priority} ({triage.priority_confidence:.0%} of {triage.votes} similar tickets)")
+        items.append(
+            f"Priority: {triage.priority} ({triage.priority_confidence:.0%} of {triage.votes} similar tickets)"
+        )
     return items
 
 
 def _source(number: int, evidence: Evidence, link_hosts: Collection[str]) -> str | Link:
     when = f", {evidence.time:%Y-%m-%d}" if evidence.time else ""
-    title = _safe(" ".join(evidence.title.split()[:14]), link_hosts)
-    label = f"[{number}] {evidence.source} {_safe(evidence.ref, link_hosts)}: {title}{when}"
+    source, ref = _few_words(evidence.source, 3, link_hosts), _few_words(evidence.ref, 5, link_hosts)
+    label = f"[{number}] {source} {ref}: {_few_words(evidence.title, 14, link_hosts)}{when}"
     if evidence.url and link_allowed(evidence.url, link_hosts):
         return Link(label, evidence.url)
     return label
@@ -143,27 +171,17 @@ def _safe(text: str, link_hosts: Collection[str]) -> str:
     return without_foreign_links(clean_text(text), link_hosts)
 
 
+def _few_words(text: str, limit: int, link_hosts: Collection[str]) -> str:
+    words = _safe(text[:MAX_LABEL_CHARACTERS], link_hosts).split()
+    return " ".join(words[:limit]) + (" …" if len(words) > limit else "")
+
+
 def _without_last_claim(draft: NoteDraft) -> NoteDraft | None:
     longest = max(draft.sections, key=lambda s: sum(len(c.text.split()) for c in s.claims), default=None)
     if longest is None:
         return None
     sections = tuple(NoteSection(s.kind, s.claims[:-1]) if s is longest else s for s in draft.sections)
     return msgspec.structs.replace(draft, sections=tuple(s for s in sections if s.claims))
-
-
-def _cut(body: tuple[Block, ...]) -> tuple[Block, ...]:
-    """Drop trailing blocks until the note fits; only a flood of notices or one huge code block gets here."""
-    while len(body) > 1 and word_count(body) > MAX_WORDS:
-        body = body[:-1]
-    return body
-
-
-def _texts(block: Block) -> list[str]:
-    match block:
-        case ListBlock(items=items):
-            return [item.text if isinstance(item, Link) else item for item in items]
-        case _:
-            return [block.text]
 
 
 def _lines(block: Block) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, get_args
 
 import msgspec
 
@@ -83,9 +83,7 @@ def secret_fields(config_type: type[PluginConfig]) -> tuple[str, ...]:
     return tuple(f.name for f in msgspec.structs.fields(config_type) if _mentions_secret(f.type))
 
 
-def split_secrets(
-    config_type: type[PluginConfig], values: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, str]]:
+def split_secrets(config_type: type[PluginConfig], values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Part JSON-like ``values`` into the open ones and the plaintexts of the secret fields."""
     names = secret_fields(config_type)
     plain = {k: v for k, v in values.items() if k not in names}
@@ -117,4 +115,4 @@ def _schema(target: type) -> dict[str, Any]:
 
 
 def _mentions_secret(field_type: Any) -> bool:
-    return field_type is Secret or Secret in getattr(field_type, "__args__", ())
+    return field_type is Secret or any(_mentions_secret(part) for part in get_args(field_type))

@@ -5,13 +5,15 @@ The first sentence of each docstring is the default message. Messages name plugi
 
 from __future__ import annotations
 
+import inspect
+
 
 class AiopsError(Exception):
     """AI Ops could not do what was asked."""
 
     def __init__(self, message: str | None = None) -> None:
         """Take ``message``, or the first sentence of the class's docstring."""
-        super().__init__(message or (type(self).__doc__ or "").strip().partition("\n")[0])
+        super().__init__(message or (inspect.getdoc(type(self)) or "").partition("\n")[0])
 
 
 class ConfigInvalid(AiopsError):

@@ -79,6 +79,5 @@ class LLMBackend(ABC):
     async def check_health(self) -> Health:
         """Say in a sentence whether a completion would work; a real, minimal call where one is cheap."""
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> None:  # noqa: B027 - optional: most hold nothing
         """Release what the object holds."""
-        return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -12,7 +14,7 @@ import pluggy
 
 from aiops_core import hookspecs
 from aiops_core.agents import RunFinished
-from aiops_core.errors import PluginConflict
+from aiops_core.errors import AiopsError, PluginConflict
 from aiops_core.registry import Registry
 from aiops_core.specs import AgentSpec, CommandSpec, LLMBackendSpec, Spec, TicketingToolSpec, ToolSpec
 
@@ -26,6 +28,11 @@ CONTRIBUTIONS: dict[str, type[Spec]] = {
     "aiops_register_commands": CommandSpec,
 }
 """Contribution hooks and the record each returns, in call order."""
+
+MAX_EXPLANATION = 500
+"""Characters of an error's message that are kept."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 PluginStatus = Literal["loaded", "blocked", "failed"]
 
@@ -93,7 +100,9 @@ class PluginManager:
         provenance = f"{distribution} {version}"
         try:
             specs = self._collect(name, load)
-        except (Exception, SystemExit) as error:  # isolation: a plugin that does not load is a fact to show, not an outage
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # isolation: a plugin that does not load is a fact to show, not an outage
             if self._pluggy.has_plugin(name):
                 self._pluggy.unregister(name=name)
             log.warning("plugin %s (%s) failed to load: %s", name, provenance, explain(error))
@@ -114,18 +123,26 @@ class PluginManager:
             if record.status != "loaded":
                 continue
             try:
-                self._only(name, "aiops_on_run_finished")(event=event)
-            except Exception as error:  # isolation: an observer's failure is its own
+                for result in self._only(name, "aiops_on_run_finished")(event=event):
+                    _refuse_coroutine(result, "aiops_on_run_finished")
+            except (Exception, SystemExit) as error:  # isolation: an observer's failure is its own
                 log.warning("plugin %s failed on aiops_on_run_finished: %s", name, explain(error))
                 failures.append((name, explain(error)))
         return tuple(failures)
 
     def _collect(self, name: str, load: Callable[[], object]) -> list[Spec]:
-        self._pluggy.register(load(), name=name)
+        plugin = load()
+        if plugin is None:
+            raise TypeError("the entry point must name a module or an object with hook implementations, not None")
+        self._pluggy.register(plugin, name=name)
         self._pluggy.check_pending()
         specs: list[Spec] = []
         for hook, spec_type in CONTRIBUTIONS.items():
-            for result in self._only(name, hook)():
+            caller = self._only(name, hook)
+            results = caller()
+            if caller.get_hookimpls() and not results:  # pluggy leaves a result of None out
+                results = [None]
+            for result in results:
                 specs += _materialise(result, hook, spec_type)
         Registry((name, spec) for spec in specs)
         return specs
@@ -162,8 +179,11 @@ def load_plugins(blocked: Collection[str] = (), found: Iterable[Distribution] | 
 
 def explain(error: BaseException) -> str:
     """Return an error as one line: its type unless it is ours, and its message."""
-    text = " ".join(str(error).split())
-    if type(error).__module__.startswith("aiops_core"):
+    try:
+        text = " ".join(str(error).split())[:MAX_EXPLANATION]
+    except Exception:  # isolation: an error of a plugin may fail to print
+        text = ""
+    if isinstance(error, AiopsError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -172,14 +192,11 @@ def _discover(found: Iterable[Distribution] | None) -> list[_Found]:
     by_name: dict[str, _Found] = {}
     conflicts: list[str] = []
     for distribution in found if found is not None else distributions():
-        for entry_point in distribution.entry_points:
-            if entry_point.group != hookspecs.PROJECT:
-                continue
-            plugin = _Found(entry_point, distribution.name, distribution.version)
-            other = by_name.setdefault(entry_point.name, plugin)
-            if other is not plugin and other.distribution != plugin.distribution:
+        for plugin in _plugins_of(distribution):
+            other = by_name.setdefault(plugin.entry_point.name, plugin)
+            if _normalised(other.distribution) != _normalised(plugin.distribution):
                 conflicts.append(
-                    f"plugin {entry_point.name!r} comes from both {other.distribution} {other.version} "
+                    f"plugin {plugin.entry_point.name!r} comes from both {other.distribution} {other.version} "
                     f"and {plugin.distribution} {plugin.version}"
                 )
     if conflicts:
@@ -187,11 +204,34 @@ def _discover(found: Iterable[Distribution] | None) -> list[_Found]:
     return [by_name[name] for name in sorted(by_name)]
 
 
+def _plugins_of(distribution: Distribution) -> list[_Found]:
+    try:
+        points = [point for point in distribution.entry_points if point.group == hookspecs.PROJECT]
+        return [_Found(point, distribution.name, distribution.version) for point in points]
+    except Exception as error:  # isolation: any installed distribution may have broken metadata
+        log.warning("passing over a distribution whose metadata cannot be read (%s)", explain(error))
+        return []
+
+
+def _normalised(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
 def _materialise(result: object, hook: str, spec_type: type[Spec]) -> list[Spec]:
+    _refuse_coroutine(result, hook)
     if not isinstance(result, Iterable) or isinstance(result, str | bytes):
         raise TypeError(f"{hook} must return an iterable of {spec_type.__name__}, not {type(result).__name__}")
     specs = list(result)
     for spec in specs:
         if not isinstance(spec, spec_type):
             raise TypeError(f"{hook} must yield {spec_type.__name__}, not {type(spec).__name__}")
+        name: object = spec.name
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise TypeError(f"{hook}: {name!r} is not a name; use letters, digits, '-', '_' and '.'")
     return specs
+
+
+def _refuse_coroutine(result: object, hook: str) -> None:
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError(f"{hook} must be a plain function, not async")

@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from aiops_core.config import Secret
@@ -14,6 +14,8 @@ from aiops_core.errors import WebhookRejected
 
 MAX_HEADER_BYTES = 4096
 MAX_SIGNATURES = 8
+DIGEST_BYTES = 32
+MAX_STAMP_DIGITS = 11
 TOLERANCE = timedelta(seconds=300)
 
 
@@ -31,11 +33,14 @@ def _bounded(header: str | None, name: str) -> str:
 
 
 def _matching(candidates: Iterable[bytes], expected: Sequence[bytes]) -> int | None:
-    """Return the index of the first expected digest that any candidate equals; every pair is compared."""
+    """Return the index of the first expected digest that any candidate equals; every pair is compared.
+
+    An expected digest of no bytes, that of an empty secret, is equalled by none.
+    """
     found: int | None = None
     for candidate in candidates:
         for index, digest in enumerate(expected):
-            if hmac.compare_digest(candidate, digest) and found is None:
+            if hmac.compare_digest(candidate, digest) and digest and found is None:
                 found = index
     return found
 
@@ -58,7 +63,7 @@ def verify_hex_hmac(body: bytes, header: str | None, secrets: Sequence[Secret], 
     """
     value = _bounded(header, name)
     digest = value.removeprefix(prefix)
-    if not value.startswith(prefix) or len(digest) != 64:
+    if not value.startswith(prefix) or len(digest) != 2 * DIGEST_BYTES:
         raise WebhookRejected(f"The header {name} must read {prefix}<64 hexadecimal digits>.", check="header-malformed")
     try:
         candidate = bytes.fromhex(digest)
@@ -81,7 +86,7 @@ def verify_static(header: str | None, secrets: Sequence[Secret], *, name: str) -
 
 def verify_standard_webhook(
     body: bytes,
-    headers: dict[str, str],
+    headers: Mapping[str, str],
     secrets: Sequence[Secret],
     *,
     now: datetime,
@@ -115,7 +120,7 @@ def verify_standard_webhook(
 
 
 def _signed_time(stamp: str, now: datetime, tolerance: timedelta) -> datetime:
-    if not stamp.isdigit() or len(stamp) > 12:
+    if not stamp.isdigit() or len(stamp) > MAX_STAMP_DIGITS:
         raise WebhookRejected("The header webhook-timestamp is not whole seconds.", check="header-malformed")
     sent_at = datetime.fromtimestamp(int(stamp), tz=now.tzinfo)
     if abs(now - sent_at) > tolerance:
@@ -131,7 +136,7 @@ def _accepted(index: int | None, name: str) -> int:
 
 def _digest(secret: Secret, message: bytes) -> bytes:
     with secret.open() as value:
-        return hmac_sha256(value, message)
+        return hmac_sha256(value, message) if value else b""
 
 
 def _hashed(secret: Secret) -> bytes:
@@ -143,7 +148,8 @@ def _standard_digest(secret: Secret, message: bytes) -> bytes:
     with secret.open() as value:
         encoded = value.removeprefix("whsec_")
         key = _base64(encoded) if value.startswith("whsec_") else None
-        return hmac.digest(key if key is not None else value.encode(), message, hashlib.sha256)
+        key = value.encode() if key is None else key
+        return hmac.digest(key, message, hashlib.sha256) if key else b""
 
 
 def _base64(text: str) -> bytes | None:

@@ -145,6 +145,5 @@ class TicketingToolPlugin(ABC):
         """Make one small authenticated read and say in a sentence what it showed. Never raises for a vendor's answer."""
         return Health(status="degraded", detail="This ticketing tool has no health check.")
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> None:  # noqa: B027 - optional: most hold nothing
         """Release what the object holds. The handed-in HTTP client is not its own to close."""
-        return None
