@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 # Function words and the courtesies every ticket has; none says what a ticket is about.
 _FUNCTION_WORDS = """
-    a about after again all already also although am an and any anyone anything are as asap ask at back be because been
+    a about actually after again all already also although always am an and any anyone anything are as asap ask at back be because been
     before being best both but by came can cannot come could days dear did do does doing done don during each else even
-    ever every few first for from further get gets getting give go goes going good got had has have having he hello
-    help her here hi him his how however i if immediately in into is issue issues it its just kind know let like long
-    look looks made make many may me might month more morning most much must my need needs never new next no not now of
-    off on once one only or other our out over own per please possible problem problems regards same seems see she
+    ever every few fine first for from further get gets getting give go goes going good got had has have having he hello
+    help her here hi him his how however i if immediately in into is issue issues it its just kind know last let like long
+    look looks made make many may me might month more morning most much must my need night needs never new next no not now of
+    off ok on once one only or other our out over own per please possible problem problems regards right said same say saying says see seems she
     should show since so some someone something soon still such sure take team than thank thanks that the their them
     then there these they thing this those through time to today tomorrow too tried trying try two under until up upon
     urgent us use used user users using very want was way we week well went were what when where whether which while
@@ -28,30 +28,30 @@ _FUNCTION_WORDS = """
     was weil wenn wer werden wie wieder wir wird wo wurde wurden zu zum zur zwei zwischen danke dank vielen freundlichen
 """
 _EMPTY = frozenset(_FUNCTION_WORDS.split())
-_ENDINGS = ("ungen", "ings", "ing", "ung", "ern", "ed", "es", "en", "er", "em", "s", "e", "n", "t")
+_ENDINGS = ("ing", "ung", "ern", "ed", "es", "en", "er", "em", "s", "e", "n")
+_ADDRESS = re.compile(r"\S+@\S+|\b(?:[a-z][a-z0-9+.-]*://|www\.)\S+|\b(?:[a-z0-9-]+\.){2,}[a-z]{2,}\b", re.I)
 _TERM = re.compile(r"[^\W_][\w.@\\/-]*[^\W_]|[^\W_]")
 _PART = re.compile(r"[^\W_]+")
 _END = re.compile(
-    r"(?<=[.!?])(?<!\b[a-z]\.)(?<!\b[A-Z]\.)(?<!e\.g\.)(?<!i\.e\.)(?<!bzw\.)(?<!ca\.)(?<!\betc\.)\s+(?=[\"'(„“A-ZÄÖÜ0-9])"
+    r"(?<=[.!?])(?<!\b[a-z]\.)(?<!\b[A-Z]\.)(?<!e\.g\.)(?<!i\.e\.)(?<!bzw\.)(?<!ca\.)(?<!\betc\.)(?<!\.\.\.)\s+(?=[\"'(„“A-ZÄÖÜ0-9])"
 )
-_BULLET = re.compile(r"^\s*(?:[-*•\u2013]|\(?\d{1,2}[.)]|step \d{1,2}:|schritt \d{1,2}:)\s+", re.I)
+_BULLET = re.compile(r"^\s*(?:[-*•\u2013]|\(?\d{1,2}[.)])\s+", re.I)
 _MARKUP = re.compile(r"^\s*(?:#{1,6}\s+|>\s+)|\*\*|`+")
 _MIN_STEM = 4
 _MIN_DIGITS = 3
 
 
 def stem(word: str) -> str:
-    """Return a word without its inflection: good enough to match *printing*, *printers* and *Druckern*."""
-    for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= _MIN_STEM:
-            return word[: -len(ending)]
+    """Return a word without its inflections: good enough to match *printing*, *printers* and *Druckern*."""
+    while ending := next((e for e in _ENDINGS if word.endswith(e) and len(word) - len(e) >= _MIN_STEM), None):
+        word = word[: -len(ending)]
     return word
 
 
 def terms(text: str) -> frozenset[str]:
     """Return the distinct stems of the words that say something; names such as ``fs02`` and ``10.0.0.7`` stay whole."""
     found: set[str] = set()
-    for token in _TERM.findall(text.casefold()):
+    for token in _TERM.findall(_ADDRESS.sub(" ", text).casefold()):
         parts = _PART.findall(token)
         if len(parts) > 1 and any(c.isdigit() for c in token):
             found.add(token)
@@ -69,13 +69,15 @@ def likeness(wanted: frozenset[str], offered: frozenset[str]) -> float:
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences and list items of plain or lightly marked-up text, in order, without their marks."""
-    return [s for line in text.splitlines() if not _is_heading(line) for s in _split(line)]
-
-
-def steps(text: str) -> list[str]:
-    """Return the numbered or bulleted items of a text, in order."""
-    return [_plain(_BULLET.sub("", line)) for line in text.splitlines() if _BULLET.match(line)]
+    """Return the sentences and list items of plain or lightly marked-up text, in order; headings and code are left out."""
+    found: list[str] = []
+    fenced = False
+    for line in text.splitlines():
+        if line.lstrip().startswith(("```", "~~~")):
+            fenced = not fenced
+        elif not fenced and not line.lstrip().startswith("#"):
+            found += _split(line)
+    return found
 
 
 def shortened(text: str, words: int) -> str:
@@ -89,13 +91,16 @@ def joined(parts: Iterable[str]) -> str:
     return " ".join(p if p.endswith((".", "!", "?", "…", ":")) else p + "." for p in parts)
 
 
-def _is_heading(line: str) -> bool:
-    return line.lstrip().startswith("#")
+def plain(text: str) -> str:
+    """Return text without its light markup."""
+    return " ".join(_MARKUP.sub("", text).split())
 
 
 def _split(line: str) -> list[str]:
-    return [_plain(s) for s in _END.split(_BULLET.sub("", line)) if _plain(s)]
-
-
-def _plain(text: str) -> str:
-    return " ".join(_MARKUP.sub("", text).split())
+    found: list[str] = []
+    for part in _END.split(_BULLET.sub("", line)):
+        if found and found[-1].count('"') % 2:
+            found[-1] += f" {plain(part)}"
+        elif said := plain(part):
+            found.append(said)
+    return found

@@ -29,7 +29,7 @@ class OfflineBackend(LLMBackend):
         evidence = extract.numbered(request.evidence)
         sections = (
             extract.summary(ticket, evidence),
-            extract.similar(ticket, evidence),
+            extract.similar(evidence),
             extract.documentation(ticket, evidence),
             extract.systems(evidence),
             extract.next_steps(ticket, evidence),

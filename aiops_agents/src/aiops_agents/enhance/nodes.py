@@ -59,7 +59,7 @@ def _missing(ticket: str, said: Sequence[NoteSection], evidence: Sequence[Eviden
     """Make the sections that always appear when there is evidence for them."""
     kinds = {section.kind for section in said}
     items = extract.numbered(evidence)
-    for section in (extract.similar(ticket, items), extract.documentation(ticket, items), extract.systems(items)):
+    for section in (extract.similar(items), extract.documentation(ticket, items), extract.systems(items)):
         if section is not None and section.kind not in kinds:
             yield section
 

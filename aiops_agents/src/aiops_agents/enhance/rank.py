@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -10,19 +11,27 @@ import msgspec
 
 from aiops_agents.enhance.gather import scored
 from aiops_agents.enhance.state import RunState, StepResult
-from aiops_agents.words import likeness, terms
+from aiops_agents.words import terms
 from aiops_core import Evidence, RunContext, Triage
 from aiops_core.tickets import Priority
 
 LIMITS = {"ticket": 5, "article": 3, "asset": 4}
 OTHER_LIMIT = 3
 MAX_EVIDENCE = 10
-MIN_LIKENESS = 0.2
-MIN_SHARED = 2
-OF_THE_BEST = 0.4
+OF_THE_BEST = 0.5
 """An item with less than this share of its source's best score is not like the ticket."""
 
-_ORDER = {"ticket": 0, "article": 1, "asset": 2}
+MIN_SHARED = 4
+"""Words a past ticket must share with an ordinary ticket. A shorter ticket asks for a quarter of its words, and
+one of more than ``LONG`` words, such as one with a pasted log, for one more per 20: long texts meet by chance."""
+
+LONG = 60
+MIN_KIN = 1.5
+"""What words shared with the closest past ticket, counted half, must add for every further one."""
+
+MIN_KIN_ARTICLE = 7.5
+MIN_SHARED_ARTICLE = 3
+"""An article must share this much with the ticket, and with the closest past ticket counted half."""
 
 
 async def rank(state: RunState, context: RunContext) -> StepResult:
@@ -74,18 +83,43 @@ def _fitting(text: str, found: Iterable[Evidence]) -> dict[str, list[Evidence]]:
     for item in found:
         by_source[item.source].setdefault(item.ref, item)
     wanted = terms(text)
-    sources = sorted(by_source, key=lambda source: (_ORDER.get(source, len(_ORDER)), source))
-    return {source: _of_source(source, list(by_source[source].values()), wanted) for source in sources}
+    tickets = _alike_tickets(_best(by_source.pop("ticket", {}).values()), wanted)
+    articles = _alike_articles(_best(by_source.pop("article", {}).values()), wanted, tickets[:1])
+    others = {source: list(by_source[source].values()) for source in sorted(by_source)}
+    return {"ticket": tickets, "article": articles, "asset": others.pop("asset", []), **others}
 
 
-def _of_source(source: str, items: list[Evidence], wanted: frozenset[str]) -> list[Evidence]:
-    if source not in {"ticket", "article"}:
-        return items
-    alike = [e for e in items if _is_alike(e, wanted)]
-    best = max((e.score for e in alike), default=0.0)
-    return sorted((e for e in alike if e.score >= OF_THE_BEST * best), key=lambda e: -e.score)
+def _best(items: Iterable[Evidence]) -> list[Evidence]:
+    ordered = sorted(items, key=lambda item: -item.score)
+    return [item for item in ordered if item.score >= OF_THE_BEST * ordered[0].score]
 
 
-def _is_alike(item: Evidence, wanted: frozenset[str]) -> bool:
-    offered = terms(f"{item.title}\n{item.text}")
-    return len(wanted & offered) >= MIN_SHARED and likeness(wanted, offered) >= MIN_LIKENESS
+def _alike_tickets(items: list[Evidence], wanted: frozenset[str]) -> list[Evidence]:
+    """Keep the closest past ticket if it is close at all, and those that are like the ticket and like that one."""
+    needed = _needed(wanted)
+    alike = [(item, _terms_of(item)) for item in items]
+    alike = [(item, said) for item, said in alike if len(said & wanted) >= needed]
+    closest = alike[0][1] if alike else frozenset()
+    return [
+        item
+        for place, (item, said) in enumerate(alike)
+        if place == 0 or len(said & wanted) + len(said & closest - wanted) / 2 >= needed + MIN_KIN
+    ]
+
+
+def _alike_articles(items: list[Evidence], wanted: frozenset[str], closest: list[Evidence]) -> list[Evidence]:
+    """A requester's words and an article's differ; the closest past ticket has both."""
+    if not closest:
+        return [item for item in items if len(_terms_of(item) & wanted) > _needed(wanted)]
+    known = _terms_of(closest[0]) - wanted
+    shared = [(item, len(_terms_of(item) & wanted), len(_terms_of(item) & known)) for item in items]
+    return [i for i, n, kin in shared if n >= MIN_SHARED_ARTICLE and n + kin / 2 >= MIN_KIN_ARTICLE]
+
+
+def _needed(wanted: frozenset[str]) -> int:
+    ordinary = min(max(math.ceil(len(wanted) / 4), 1), MIN_SHARED)
+    return ordinary + max(len(wanted) - LONG, 0) // 20
+
+
+def _terms_of(item: Evidence) -> frozenset[str]:
+    return terms(f"{item.title}\n{item.text}\n{item.resolution or ''}")
