@@ -61,6 +61,7 @@ class JiraSubject:
 
     @pytest.fixture
     async def tool(self) -> AsyncIterator[TicketingToolPlugin]:
+        """Return the tool, connected to a fresh simulator."""
         self.simulator = JiraSimulator(token=TOKEN, account=ACCOUNT, edition=self.edition)
         self.simulator.expands_properties = self.expands
         for number in range(1, 8):
@@ -74,14 +75,17 @@ class JiraSubject:
 
     @pytest.fixture
     def ticket_id(self, tool: TicketingToolPlugin) -> str:
+        """Return an open ticket."""
         return "OPS-3"
 
     def good_webhook(self, ticket_id: str, secret: str) -> WebhookRequest:
+        """Return an administrator's webhook, signed."""
         headers, body = self.simulator.webhook(self.simulator.ticket(ticket_id), "opened", proof=Proof(secret=secret))
         lower = {name.lower(): value for name, value in headers.items()}
         return WebhookRequest(headers=lower, body=body, received_at=datetime.now(UTC))
 
     def forged_webhooks(self, ticket_id: str) -> Iterable[WebhookRequest]:
+        """Return signatures of other kinds and in other places."""
         good = self.good_webhook(ticket_id, self.webhook_secrets[0])
         signature = good.headers["x-hub-signature"]
         for forged in (
@@ -95,10 +99,12 @@ class JiraSubject:
             yield replace(good, headers=forged)
 
     async def posted(self, ticket_id: str) -> Sequence[PostedNote]:
+        """Return what the simulator keeps."""
         notes = [note for note in self.simulator.posted if note.ticket == ticket_id]
         return [PostedNote(text=note.text, internal=note.internal) for note in notes]
 
     async def misbehave(self, fault: Fault | None) -> None:
+        """Tell the simulator."""
         self.simulator.behave(FAULTS[fault])
 
 
@@ -137,9 +143,11 @@ class TestJiraAutomation(JiraSubject, TicketingToolContract):
     credentials: ClassVar[dict[str, str]] = {**JiraSubject.credentials, "webhook_proof": "header"}
 
     def good_webhook(self, ticket_id: str, secret: str) -> WebhookRequest:
+        """Return what the recommended Automation rule sends."""
         body = f'{{"key":"{ticket_id}","event":"created","updated":"2026-03-02T09:00:00.000+0000","actor":"5b10"}}'
         return WebhookRequest(headers={"x-aiops-secret": secret}, body=body.encode(), received_at=datetime.now(UTC))
 
     def forged_webhooks(self, ticket_id: str) -> Iterable[WebhookRequest]:
+        """Return the secret in a header it does not belong in."""
         good = self.good_webhook(ticket_id, self.webhook_secrets[0])
         yield replace(good, headers={"authorization": self.webhook_secrets[0]})

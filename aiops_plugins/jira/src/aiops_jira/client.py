@@ -23,7 +23,7 @@ from aiops_core.errors import (
 )
 from aiops_core.services import Clock, HttpClient, HttpResponse
 from aiops_jira.config import JiraConfig
-from aiops_jira.wire import LOGIN_FAILED, LOGIN_REASON_HEADER, at, time
+from aiops_jira.wire import ENGLISH, LOGIN_FAILED, LOGIN_REASON_HEADER, at, time
 
 MAX_REASON = 300
 
@@ -87,7 +87,7 @@ class JiraClient:
     async def _send(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, payload: Any = None
     ) -> HttpResponse:
-        headers = {"Accept": "application/json", "Authorization": self._authorization()}
+        headers = {"Accept": "application/json", **ENGLISH, "Authorization": self._authorization()}
         content = None
         if payload is not None:
             content = msgspec.json.encode(payload)

@@ -31,6 +31,11 @@ def body_text(body: Any) -> str:
     return _tidy("".join(_adf(body, 0)))
 
 
+def plain_text(value: Any) -> str:
+    """Return a field without markup, such as the summary, as one line; empty when it is no text."""
+    return " ".join(_tidy(value[:MAX_TEXT]).split()) if isinstance(value, str) else ""
+
+
 def _string_text(body: str) -> str:
     if _ADF_TEXT.match(body):
         try:

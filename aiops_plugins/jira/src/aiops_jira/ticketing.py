@@ -16,6 +16,7 @@ from aiops_core.errors import (
     EffectUnverifiable,
     TicketingError,
     TicketingRefused,
+    TicketingUnavailable,
     TicketNotFound,
 )
 from aiops_core.services import TicketingServices
@@ -131,11 +132,14 @@ class JiraTicketingTool(TicketingToolPlugin):
         more: dict[str, str] | None = {}
         while more is not None:
             page = await self._search({**params, **more})
-            for issue in objects(page, "issues"):
+            for issue in _listed(page, "issues"):
                 ticket = translate.ticket(issue, self._config)
                 if not _before(ticket, query.updated_since):
                     yield ticket
-            more = self._next_page(page)
+            following = self._next_page(page)
+            if following is not None and following == more:
+                raise TicketingUnavailable("Jira answers the same page of its search again and again.")
+            more = following
 
     async def check_health(self) -> Health:
         """Ask Jira who we are."""
@@ -185,24 +189,21 @@ class JiraTicketingTool(TicketingToolPlugin):
 
         Jira is asked for them newest first; should it not obey, all pages are read.
         """
-        found: list[dict[str, Any]] = []
-        for page in range(MAX_PAGES):
-            params = {
-                "orderBy": "-created",
-                "maxResults": str(PAGE),
-                "startAt": str(page * PAGE),
-                "expand": "properties",
-            }
+        found: dict[str, dict[str, Any]] = {}
+        start = 0
+        for _ in range(MAX_PAGES):
+            params = {"orderBy": "-created", "maxResults": str(PAGE), "startAt": str(start), "expand": "properties"}
             answer = await self._client.read(f"{self._issue(ticket_id)}/comment", params)
-            comments = objects(answer, "comments")
-            found += comments
+            comments = _listed(answer, "comments")
+            found |= {number: comment for comment in comments if (number := word(comment, "id"))}
+            start += len(comments)
             total = at(answer, "total")
-            complete = not comments or (isinstance(total, int) and len(found) >= total)
-            if complete or (_descending(found) and _older(found[-1], since)):
+            complete = not comments or (isinstance(total, int) and start >= total)
+            if complete or (_descending(comments) and _older(comments[-1], since)):
                 break
         else:
             raise EffectUnverifiable(f"{ticket_id} has more than {MAX_PAGES * PAGE} comments since the first attempt.")
-        return sorted((c for c in found if not _older(c, since)), key=_moment, reverse=True)
+        return sorted((c for c in found.values() if not _older(c, since)), key=_moment, reverse=True)
 
     async def _marker_of(self, comment: dict[str, Any]) -> Any:
         """Return the value of a comment's marker property, ``None`` when it has none.
@@ -269,6 +270,13 @@ def _carries(value: Any, marker: EffectMarker) -> bool:
 
 def _by(comment: dict[str, Any]) -> str | None:
     return account_id(at(comment, "author"))
+
+
+def _listed(answer: Any, name: str) -> list[dict[str, Any]]:
+    """Return the objects of a list that must be there: what cannot be read is not empty."""
+    if not isinstance(at(answer, name), list):
+        raise TicketingUnavailable(f"Jira's answer has no list of {name}.")
+    return objects(answer, name)
 
 
 def _before(ticket: Ticket, since: datetime | None) -> bool:

@@ -8,15 +8,13 @@ import msgspec
 
 from aiops_core.compose import TITLE
 from aiops_core.errors import PayloadInvalid, TicketingUnavailable
-from aiops_core.markers import find_reference
 from aiops_core.ticketing import WebhookRequest
 from aiops_core.tickets import Person, Priority, Ticket, TicketComment, TicketKind, TicketMetadata, TicketState
 from aiops_jira.config import AutomationMapping, JiraConfig
-from aiops_jira.markup import body_text
+from aiops_jira.markup import body_text, plain_text
 from aiops_jira.wire import (
     DELIVERY_HEADER,
     INTERNAL_PROPERTY,
-    MARKER_PROPERTY,
     account_id,
     at,
     objects,
@@ -72,7 +70,7 @@ def ticket(issue: Any, config: JiraConfig) -> Ticket:
     comments = _comments(fields)
     return Ticket(
         id=key,
-        title=body_text(at(fields, "summary")) or "(no title)",
+        title=plain_text(at(fields, "summary")) or "(no title)",
         description=body_text(at(fields, "description")),
         url=f"{(config.browse_url or config.base_url).rstrip('/')}/browse/{key}",
         state=state,
@@ -142,7 +140,6 @@ def _native(body: dict[str, Any], delivery_id: str | None) -> TicketMetadata:
         actor_id=account_id(at(body, "user")) or account_id(author),
         revision=_revision(body, kind),
         occurred_at=time(at(body, "timestamp")),
-        effect_reference=_effect_reference(comment),
     )
 
 
@@ -174,14 +171,6 @@ def _revision(body: dict[str, Any], kind: TicketKind) -> str | None:
         return f"comment {word(comment, 'id')} {word(comment, 'updated') or ''}".strip()
     changed = word(body, "changelog", "id") or word(body, "issue", "fields", "updated")
     return changed or word(body, "timestamp")
-
-
-def _effect_reference(comment: Any) -> str | None:
-    """Return our reference, where the payload carries the comment's properties or its text shows one."""
-    for item in objects(comment, "properties"):
-        if at(item, "key") == MARKER_PROPERTY:
-            return word(item, "value", "reference")
-    return find_reference(body_text(at(comment, "body")))
 
 
 def _automation(body: dict[str, Any], mapping: AutomationMapping, delivery_id: str | None) -> TicketMetadata:

@@ -18,6 +18,9 @@ INTERNAL_VALUE = {"internal": True}
 MARKER_PROPERTY = "aiops.effect"
 MARKER_VERSION = 1
 
+ENGLISH = {"Accept-Language": "en", "X-Force-Accept-Language": "true"}
+"""Names of priorities and statuses come in the account's language otherwise."""
+
 LOGIN_REASON_HEADER = "x-seraph-loginreason"
 LOGIN_FAILED = ("AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED")
 
