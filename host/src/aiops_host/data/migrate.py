@@ -84,16 +84,25 @@ async def _ensure_roles(con: asyncpg.Connection, passwords: Mapping[str, str | N
 
 async def _run_migrations(url: str) -> list[str]:
     os.environ["PICCOLO_CONF"] = "aiops_host.data.piccolo_conf"
-    from piccolo.apps.migrations.commands.forwards import run_forwards  # reads PICCOLO_CONF when first used
+    from piccolo.apps.migrations.commands.forwards import run_forwards  # noqa: PLC0415 - reads PICCOLO_CONF when imported
 
-    from aiops_host.data.piccolo_conf import DB
+    from aiops_host.data.piccolo_conf import DB  # noqa: PLC0415 - Piccolo's engines need not load for a refusal
 
     DB.point_at(url)
+    before = await _applied(url)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         result = await run_forwards("aiops")
     if not result.success:
         raise MigrationRefused(f"The migrations did not finish: {result.message or printed.getvalue().strip()[-500:]}")
-    return [
-        line.strip() for line in printed.getvalue().splitlines() if "aiops" in line.lower() or "No migrations" in line
-    ]
+    return [f"applied migration {name}" for name in await _applied(url) if name not in before]
+
+
+async def _applied(url: str) -> list[str]:
+    con = await asyncpg.connect(url)
+    try:
+        if await con.fetchval("select to_regclass('public.migration')") is None:
+            return []
+        return [r["name"] for r in await con.fetch("select name from migration where app_name = 'aiops' order by name")]
+    finally:
+        await con.close()

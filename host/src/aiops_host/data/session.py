@@ -6,20 +6,21 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 import asyncpg
 import msgspec
-from asyncpg.pool import PoolConnectionProxy
 
 from aiops_core.errors import AiopsError
 from aiops_host.data.engine import ENGINE
 
 ACQUIRE_SECONDS = 2.0
 IDLE_CHECK_SECONDS = 1.0
-Connection = PoolConnectionProxy
+Connection: TypeAlias = Any
+"""An asyncpg connection on loan from a pool; its stubs know nothing of the pool's proxy."""
 
 
 class DatabaseBusy(AiopsError):
@@ -53,7 +54,7 @@ UNREACHABLE = (
 """What asyncpg raises when PostgreSQL is away, restarting or full."""
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[type-arg]
+class _Connection(asyncpg.Connection):
     """Remembers when it was last used, so that only idle connections are checked before use."""
 
     __slots__ = ("_last_used",)
@@ -77,10 +78,19 @@ class TenantSession:
     tenant_id: UUID
 
 
+_CURRENT: ContextVar[TenantSession | None] = cast("ContextVar[TenantSession | None]", ENGINE.current_transaction)
+"""Piccolo's own variable: it runs a query on the ``connection`` of whatever stands here."""
+
+
+def current_session() -> TenantSession | None:
+    """Return the tenant session open in this task, if any."""
+    return _CURRENT.get()
+
+
 class Database:
     """The pools of one process. Roles: ``app`` always; ``intake`` and ``sweeper`` where the process needs them."""
 
-    def __init__(self, pools: Mapping[str, asyncpg.Pool]) -> None:  # type: ignore[type-arg]
+    def __init__(self, pools: Mapping[str, asyncpg.Pool]) -> None:
         """Take pools made by :meth:`open`."""
         self._pools = pools
 
@@ -96,7 +106,7 @@ class Database:
             DatabaseDown: PostgreSQL cannot be reached.
             RoleRefused: A role is an owner, a superuser, bypasses RLS, or is a member of such a role.
         """
-        pools: dict[str, asyncpg.Pool] = {}  # type: ignore[type-arg]
+        pools: dict[str, asyncpg.Pool] = {}
         try:
             for name, url in urls.items():
                 pools[name] = await asyncpg.create_pool(
@@ -131,7 +141,7 @@ class Database:
             DatabaseBusy: No connection became free in time.
             DatabaseDown: PostgreSQL is away.
         """
-        current: TenantSession | None = ENGINE.current_transaction.get()
+        current = current_session()
         if current is not None:
             if current.tenant_id != tenant_id:
                 raise TenantMismatch("A tenant session was opened inside the session of another tenant.")
@@ -139,11 +149,11 @@ class Database:
             return
         async with self._acquired("app") as con:
             transaction = con.transaction()
-            await _reaching(transaction.start())
+            await transaction.start()
             token = None
             try:
                 await con.execute("select set_config('app.current_tenant_id', $1, true)", str(tenant_id))
-                token = ENGINE.current_transaction.set(TenantSession(con, tenant_id))
+                token = _CURRENT.set(TenantSession(con, tenant_id))
                 yield con
             except BaseException:
                 _reset(token)
@@ -174,15 +184,17 @@ class Database:
         con = await _checked_out(pool)
         try:
             yield con
+        except UNREACHABLE as error:
+            raise DatabaseDown(f"PostgreSQL went away: {error}") from error
         finally:
             await asyncio.shield(_give_back(pool, con))
 
 
-async def _checked_out(pool: asyncpg.Pool) -> Connection:  # type: ignore[type-arg]
+async def _checked_out(pool: asyncpg.Pool) -> Connection:
     """Acquire a connection; one that idled is asked first and replaced if it is dead."""
     for _ in range(pool.get_max_size() + 1):
         try:
-            con = await pool.acquire(timeout=ACQUIRE_SECONDS)
+            con: Connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
         except TimeoutError:
             raise DatabaseBusy from None
         except UNREACHABLE as error:
@@ -199,7 +211,7 @@ async def _checked_out(pool: asyncpg.Pool) -> Connection:  # type: ignore[type-a
     raise DatabaseDown("PostgreSQL closes every connection.")
 
 
-async def _give_back(pool: asyncpg.Pool, con: Connection) -> None:  # type: ignore[type-arg]
+async def _give_back(pool: asyncpg.Pool, con: Connection) -> None:
     if not con.is_closed():
         if con.is_in_transaction():
             con.terminate()
@@ -209,16 +221,9 @@ async def _give_back(pool: asyncpg.Pool, con: Connection) -> None:  # type: igno
         await pool.release(con)
 
 
-async def _reaching(start: Any) -> None:
-    try:
-        await start
-    except UNREACHABLE as error:
-        raise DatabaseDown(f"PostgreSQL cannot be reached: {error}") from None
-
-
 def _reset(token: Any) -> None:
     if token is not None:
-        ENGINE.current_transaction.reset(token)
+        _CURRENT.reset(token)
 
 
 async def _codecs(con: asyncpg.Connection) -> None:
@@ -228,7 +233,7 @@ async def _codecs(con: asyncpg.Connection) -> None:
     await con.set_type_codec("jsonb", schema="pg_catalog", encoder=encode, decoder=msgspec.json.decode)
 
 
-async def _check_role(pool: asyncpg.Pool, name: str) -> None:  # type: ignore[type-arg]
+async def _check_role(pool: asyncpg.Pool, name: str) -> None:
     row = await pool.fetchrow(
         """
         select current_user::text as role,
@@ -248,7 +253,7 @@ async def _check_role(pool: asyncpg.Pool, name: str) -> None:  # type: ignore[ty
         )
 
 
-async def _close(pools: Mapping[str, asyncpg.Pool]) -> None:  # type: ignore[type-arg]
+async def _close(pools: Mapping[str, asyncpg.Pool]) -> None:
     for pool in pools.values():
         try:
             await asyncio.wait_for(pool.close(), 5)

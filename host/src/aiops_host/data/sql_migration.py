@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Any
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine.finder import engine_finder
@@ -13,7 +14,7 @@ def sql_migration(migration_id: str, description: str, *scripts: str) -> Migrati
     manager = MigrationManager(migration_id=migration_id, app_name="aiops", description=description)
 
     async def run() -> None:
-        transaction = engine_finder().current_transaction.get()  # type: ignore[union-attr]
+        transaction: Any = engine_finder().current_transaction.get()  # type: ignore[union-attr]
         for script in scripts:
             await transaction.connection.execute(files("aiops_host.data").joinpath(script).read_text())
 

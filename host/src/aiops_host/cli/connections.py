@@ -1,0 +1,171 @@
+"""``aiops connections``: a tenant's ticketing tools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import click
+import msgspec
+
+from aiops_core.plugins import load_plugins
+from aiops_host.cli.program import EXIT_PROBLEM, as_json, opened, print_json, print_table, run, run_async
+from aiops_host.settings import read_settings
+
+tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose connection it is")
+
+
+@click.group(no_args_is_help=True)
+def connections() -> None:
+    """Connect a tenant's ticketing tool."""
+
+
+@connections.command()
+@tenant_option
+@click.option("--name", required=True, help="What people call it")
+@click.option("--tool", "ticketing_tool", required=True, help="The ticketing tool, see `aiops plugins list`")
+@click.option("--set", "values", multiple=True, metavar="FIELD=VALUE", help="One field of the configuration")
+@click.option("--config", "config_file", type=click.File("rb"), help="The configuration as a JSON object; - for stdin")
+@click.option("--link-host", "link_hosts", multiple=True, metavar="HOST", help="A host notes may link to")
+@click.option("--run-on", multiple=True, metavar="KIND", help="What starts a run: opened (default), updated, …")
+@as_json
+def create(slug: str, ticketing_tool: str, values: Sequence[str], config_file: Any, as_json: bool, **new: Any) -> None:
+    """Create a connection and print its webhook address and secret, this once.
+
+    Put secrets into the JSON of --config rather than --set: other users of this machine can see a command line.
+    """
+    from aiops_host.data import tenants  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.trust.connections import CreatedConnection, NewConnection, create_connection  # noqa: PLC0415
+    from aiops_host.trust.vault import Vault  # noqa: PLC0415
+
+    settings = read_settings()
+    settings.require("key_file")
+    wanted = NewConnection(
+        name=new["name"],
+        ticketing_tool=ticketing_tool,
+        config=parsed_config(values, config_file),
+        link_hosts=tuple(new["link_hosts"]),
+        run_on=tuple(new["run_on"]) or ("opened",),
+    )
+    vault, registry = Vault.load(settings.key_file), load_plugins(blocked=settings.blocked).registry
+
+    async def work() -> CreatedConnection:
+        async with opened() as database:
+            tenant = await tenants.by_slug(database, slug)
+            return await create_connection(database, vault, registry, tenant.id, wanted)
+
+    created = run_async(work)
+    url = settings.public_url + created.webhook_url
+    if as_json:
+        print_json({**msgspec.to_builtins(created), "webhook_url": url})
+        return
+    click.echo(f"connection {created.connection_id}\nwebhook    {url}\nsecret     {created.webhook_secret}")
+    for name, value in created.headers.items():
+        click.echo(f"header     {name}: {value}")
+    click.echo(f"\n{created.setup_help}" if created.setup_help else "")
+
+
+@connections.command("list")
+@tenant_option
+@as_json
+def list_(slug: str, as_json: bool) -> None:
+    """List a tenant's connections."""
+    from aiops_host.data import connections as stored  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import tenants  # noqa: PLC0415
+
+    async def work() -> Sequence[stored.ConnectionSummary]:
+        async with opened() as database:
+            tenant = await tenants.by_slug(database, slug)
+            return await stored.list_(database, tenant.id)
+
+    found = run_async(work)
+    if as_json:
+        print_json(found)
+    else:
+        rows = [(c.id, c.name, c.ticketing_tool, c.state, c.state_reason) for c in found]
+        print_table(rows, ("ID", "NAME", "TICKETING TOOL", "STATE", "REASON"))
+
+
+@connections.command()
+@click.argument("connection_id", type=UUID)
+@tenant_option
+@as_json
+def test(connection_id: UUID, slug: str, as_json: bool) -> int:
+    """Make one authenticated read and say in a sentence what it showed; exit code 1 when it fails."""
+    from aiops_host.cli.tooling import using_tool  # noqa: PLC0415
+    from aiops_host.data import connections as stored  # noqa: PLC0415 - the database is not needed for --help
+
+    async def work() -> Any:
+        async with using_tool(slug, connection_id) as (database, record, tool):
+            health = await tool.check_health()
+            if health.account_id and health.account_id != record.account_id:
+                await stored.set_account(database, record.tenant_id, connection_id, health.account_id)
+            return health
+
+    health = run_async(work)
+    if as_json:
+        print_json(health)
+    else:
+        click.echo(f"{health.status}: {health.detail}")
+    return EXIT_PROBLEM if health.status == "failed" else 0
+
+
+@connections.command()
+@click.argument("connection_id", type=UUID)
+@tenant_option
+def pause(connection_id: UUID, slug: str) -> None:
+    """Let no work of the connection start; deliveries are kept."""
+    _set_state(slug, connection_id, paused=True)
+
+
+@connections.command()
+@click.argument("connection_id", type=UUID)
+@tenant_option
+def resume(connection_id: UUID, slug: str) -> None:
+    """Let work go on."""
+    _set_state(slug, connection_id, paused=False)
+
+
+def _set_state(slug: str, connection_id: UUID, *, paused: bool) -> None:
+    from aiops_host.data import connections as stored  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import tenants  # noqa: PLC0415
+
+    async def work() -> None:
+        async with opened() as database:
+            tenant = await tenants.by_slug(database, slug)
+            reason = "Paused by an administrator." if paused else None
+            await stored.set_state(database, tenant.id, connection_id, "paused" if paused else "active", reason)
+
+    run_async(work)
+    click.echo(f"connection {connection_id} {'paused' if paused else 'active'}")
+
+
+def parsed_config(values: Sequence[str], config_file: Any) -> dict[str, Any]:
+    """Return the configuration given by a JSON file, overlaid with ``FIELD=VALUE`` pairs; values may be JSON."""
+    config: dict[str, Any] = {}
+    if config_file is not None:
+        try:
+            config = msgspec.json.decode(config_file.read(), type=dict[str, Any])
+        except msgspec.MsgspecError as error:
+            raise click.BadParameter(f"--config: expected a JSON object: {error}") from None
+    for pair in values:
+        field, separator, value = pair.partition("=")
+        if not separator:
+            raise click.BadParameter(f"--set {pair}: write FIELD=VALUE")
+        config[field] = _value(value)
+    return config
+
+
+def _value(text: str) -> Any:
+    if text[:1] not in {"[", "{"} and text not in {"true", "false", "null"} and not text.isdigit():
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.MsgspecError:
+        return text
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command."""
+    return run(connections, argv, "connections")

@@ -1,0 +1,114 @@
+"""``aiops deliveries``: what came in and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import click
+import msgspec
+
+from aiops_core.compose import plain_text
+from aiops_core.tickets import Enhancement
+from aiops_host.cli.program import as_json, opened, print_json, print_table, run, run_async
+
+tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose deliveries")
+
+
+@click.group(no_args_is_help=True)
+def deliveries() -> None:
+    """List, show and replay deliveries."""
+
+
+@deliveries.command("list")
+@tenant_option
+@click.option("--state", help="Only those in this state: queued, running, posting, done, ignored, …")
+@click.option("--ticket", help="Only those about this ticket")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+@click.option("--cursor", help="Go on after an earlier page")
+@as_json
+def list_(slug: str, state: Any, ticket: str | None, limit: int, cursor: str | None, as_json: bool) -> None:
+    """List deliveries, newest first."""
+    from aiops_host.data import deliveries as store  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import tenants  # noqa: PLC0415
+
+    async def work() -> store.DeliveryPage:
+        async with opened() as database:
+            tenant = await tenants.by_slug(database, slug)
+            filters = store.Filters(state=state, ticket=ticket)
+            return await store.list_(database, tenant.id, filters, limit=limit, cursor=cursor)
+
+    page = run_async(work)
+    if as_json:
+        print_json(page)
+        return
+    rows = [
+        (d.id, f"{d.received_at:%Y-%m-%d %H:%M:%S}", d.ticket_id, d.kind, d.state, d.attempt, d.reason)
+        for d in page.items
+    ]
+    print_table(rows, ("DELIVERY", "RECEIVED (UTC)", "TICKET", "KIND", "STATE", "ATTEMPT", "REASON"))
+    if page.next:
+        click.echo(f"\nmore: --cursor {page.next}")
+
+
+@deliveries.command()
+@click.argument("delivery_id", type=UUID)
+@tenant_option
+@as_json
+def show(delivery_id: UUID, slug: str, as_json: bool) -> None:
+    """Show one delivery: attempts, runs, and its note as text."""
+    from aiops_host.data import deliveries as store  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import tenants  # noqa: PLC0415
+
+    async def work() -> tuple[store.DeliveryDetail, list[store.RunDetail]]:
+        async with opened() as database:
+            tenant = await tenants.by_slug(database, slug)
+            detail = await store.show(database, tenant.id, delivery_id)
+            return detail, [await store.show_run(database, tenant.id, r.id) for r in detail.runs]
+
+    detail, runs = run_async(work)
+    if as_json:
+        print_json({**msgspec.to_builtins(detail), "runs": msgspec.to_builtins(runs)})
+        return
+    about = detail.delivery
+    click.echo(f"delivery {about.id}  ticket {about.ticket_id}  {about.state}  {about.reason or ''}".rstrip())
+    for attempt in detail.attempts:
+        click.echo(
+            f"  attempt {attempt.number} ({attempt.trigger}): {attempt.outcome or 'running'} {attempt.reason or ''}"
+        )
+    for run_ in runs:
+        click.echo(f"  run {run_.run.id}: {run_.run.state} {run_.run.error or ''}".rstrip())
+        for step in run_.steps:
+            click.echo(f"    {step.name}: {step.milliseconds:.0f} ms {step.error or ''}".rstrip())
+        if run_.enhancement:
+            click.echo("\n" + plain_text(msgspec.convert(run_.enhancement, Enhancement)))
+
+
+@deliveries.command()
+@click.argument("delivery_id", type=UUID)
+@tenant_option
+@click.option("--dry-run", is_flag=True, help="Run the agent but post nothing")
+@click.option("--post-again", is_flag=True, help="Post a further note even if one is on the ticket")
+@as_json
+def replay(delivery_id: UUID, slug: str, dry_run: bool, post_again: bool, as_json: bool) -> None:
+    """Work on a delivery once more; a note that is already on the ticket is left alone."""
+    from aiops_host.data import deliveries as store  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import tenants  # noqa: PLC0415
+
+    async def work() -> store.DeliverySummary:
+        async with opened() as database:
+            tenant = await tenants.by_slug(database, slug)
+            options = store.ReplayOptions(dry_run=dry_run, post_again=post_again)
+            return await store.replay(database, tenant.id, delivery_id, options)
+
+    queued = run_async(work)
+    if as_json:
+        print_json(queued)
+    else:
+        click.echo(f"delivery {queued.id} is queued; see: aiops deliveries show {queued.id} --tenant {slug}")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command."""
+    return run(deliveries, argv, "deliveries")

@@ -1,0 +1,33 @@
+"""``aiops knowledge``: a tenant's articles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from aiops_host.cli.program import as_json, run
+
+
+@click.group(no_args_is_help=True)
+def knowledge() -> None:
+    """Import a tenant's articles."""
+
+
+@knowledge.command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose articles they are")
+@as_json
+def import_(path: Path, slug: str, as_json: bool) -> None:
+    """Import a folder of Markdown files, a CSV or a JSON file; known articles are brought up to date."""
+    from aiops_host.cli.files import read_articles  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.cli.imports import import_all  # noqa: PLC0415
+    from aiops_host.data.retrieval import knowledge as articles  # noqa: PLC0415
+
+    import_all(slug, read_articles(path), articles.upsert, noun="articles", as_json=as_json)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command."""
+    return run(knowledge, argv, "knowledge")

@@ -1,0 +1,82 @@
+"""What every command shares: how it is run, how it prints, what it works with."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from aiops_core.errors import AiopsError, ConfigInvalid, PluginConflict
+from aiops_core.plugins import explain
+
+EXIT_PROBLEM = 1
+EXIT_MISUSE = 2
+T = TypeVar("T")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs")
+
+
+def run(command: click.Command, argv: Sequence[str], name: str) -> int:
+    """Run a click command; an explained error is printed without a traceback.
+
+    Returns:
+        0 for ok, 1 for a problem found, 2 for misuse or a refused start.
+    """
+    try:
+        return int(command.main(args=list(argv), prog_name=f"aiops {name}", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return EXIT_MISUSE
+    except click.ClickException as error:
+        error.show()
+        return EXIT_MISUSE
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except AiopsError as error:
+        click.echo(f"aiops {name}: {explain(error)}", err=True)
+        return EXIT_MISUSE if _is_refusal(error) else EXIT_PROBLEM
+
+
+def run_async(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine to its end on an event loop of its own."""
+    return asyncio.run(work())
+
+
+def print_json(value: object) -> None:
+    """Print one line of JSON."""
+    click.echo(msgspec.json.encode(value, enc_hook=str).decode())
+
+
+def print_table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> None:
+    """Print rows in columns under headings; the last column is not padded."""
+    texts = [[("" if v is None else str(v)) for v in row] for row in (headings, *rows)]
+    widths = [max(len(row[i]) for row in texts) for i in range(len(headings))]
+    for row in texts:
+        click.echo("  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)).rstrip())
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Any]:
+    """Give the database of the settings for one command."""
+    from aiops_host.data.session import Database  # noqa: PLC0415 - piccolo is not needed for --help
+    from aiops_host.settings import read_settings  # noqa: PLC0415
+
+    settings = read_settings()
+    settings.require("database_url")
+    database = await Database.open({"app": settings.database_url}, {"app": 4})
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def _is_refusal(error: AiopsError) -> bool:
+    return isinstance(error, ConfigInvalid | PluginConflict) or type(error).__name__ in {"RoleRefused", "KeyRefused"}

@@ -1,0 +1,131 @@
+"""``aiops tickets``: a tenant's history."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import click
+
+from aiops_core.errors import TicketingUnavailable
+from aiops_core.tickets import Ticket, TicketQuery
+from aiops_host.cli.program import as_json, run, run_async
+
+if TYPE_CHECKING:
+    from aiops_host.data.connections import ConnectionRecord
+    from aiops_host.data.retrieval.history import UpsertCount
+    from aiops_host.data.session import Database
+
+BATCH = 25
+MOST_WAITS = 10
+UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+class Since(click.ParamType[datetime]):
+    """A span such as 90d, 12h or 8w, or a date."""
+
+    name = "SPAN"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the moment the span began."""
+        if isinstance(value, datetime):
+            return value
+        text = str(value)
+        if match := re.fullmatch(r"(\d{1,5})([hdw])", text):
+            return datetime.now(UTC) - timedelta(seconds=int(match[1]) * UNITS[match[2]])
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r} is neither a span such as 90d, 12h or 8w nor a date such as 2026-01-31.", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@click.group(no_args_is_help=True)
+def tickets() -> None:
+    """Import resolved tickets into a tenant's history."""
+
+
+@tickets.command("import")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose history it is")
+@click.option(
+    "--connection", type=UUID, metavar="ID", help="Read from this connection's ticketing tool instead of PATH"
+)
+@click.option("--since", type=Since(), default="90d", show_default=True, help="How far back, as 90d, 12h, 8w or a date")
+@as_json
+def import_(path: Path | None, slug: str, connection: UUID | None, since: datetime, as_json: bool) -> None:
+    """Import from PATH (CSV or JSON) or, with --connection, from the ticketing tool itself.
+
+    An import from a ticketing tool goes on where it stopped, waits when it is asked to, and may be repeated.
+    """
+    from aiops_host.cli.files import read_tickets  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.cli.imports import import_all, report  # noqa: PLC0415
+    from aiops_host.data.retrieval import history  # noqa: PLC0415
+
+    if (path is None) == (connection is None):
+        raise click.UsageError("Give either a PATH or --connection.")
+    if path is not None:
+
+        async def upsert(con: object, batch: Sequence[Ticket]) -> UpsertCount:
+            return await history.upsert(con, batch, connection_id=None, source="file")
+
+        import_all(slug, read_tickets(path), upsert, noun="tickets", as_json=as_json)
+    elif connection is not None:
+        wanted = connection
+        report(run_async(lambda: _from_tool(slug, wanted, since, quiet=as_json)), noun="tickets", as_json=as_json)
+
+
+async def _from_tool(slug: str, connection: UUID, since: datetime, *, quiet: bool) -> UpsertCount:
+    from aiops_host.cli.imports import added_up  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.cli.tooling import using_tool  # noqa: PLC0415
+    from aiops_host.data import history_imports  # noqa: PLC0415
+    from aiops_host.data.retrieval.history import UpsertCount  # noqa: PLC0415
+
+    total = UpsertCount(added=0, changed=0, unchanged=0)
+    async with using_tool(slug, connection) as (database, record, tool):
+        for waits in range(MOST_WAITS + 1):
+            async with database.tenant(record.tenant_id) as con:
+                start = await history_imports.begin(con, record.tenant_id, connection, since)
+            try:
+                batch: list[Ticket] = []
+                async for ticket in tool.search_tickets(TicketQuery(updated_since=start)):
+                    batch.append(ticket)
+                    if len(batch) == BATCH:
+                        total = added_up(total, await _store(database, record, batch, quiet=quiet))
+                        batch = []
+                total = added_up(total, await _store(database, record, batch, quiet=quiet))
+                break
+            except TicketingUnavailable as error:
+                if waits == MOST_WAITS:
+                    raise
+                wait = error.retry_after or min(2.0**waits, 60.0)
+                click.echo(f"{error} Going on in {wait:g} s.", err=True)
+                await asyncio.sleep(wait)
+        async with database.tenant(record.tenant_id) as con:
+            await history_imports.finish(con, record.tenant_id, connection)
+    return total
+
+
+async def _store(database: Database, record: ConnectionRecord, batch: list[Ticket], *, quiet: bool) -> UpsertCount:
+    from aiops_host.data import history_imports  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data.retrieval import history  # noqa: PLC0415
+
+    async with database.tenant(record.tenant_id) as con:
+        count = await history.upsert(con, batch, connection_id=record.connection_id, source="search")
+        reached = max((t.updated_at for t in batch if t.updated_at), default=None)
+        await history_imports.advance(con, record.tenant_id, record.connection_id, reached, len(batch))
+    if batch and not quiet:
+        click.echo(
+            f"  {len(batch)} tickets up to {reached:%Y-%m-%d %H:%M}" if reached else f"  {len(batch)} tickets", err=True
+        )
+    return count
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command."""
+    return run(tickets, argv, "tickets")

@@ -1,0 +1,31 @@
+"""``aiops worker``: agents and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from aiops_core.plugins import load_plugins
+from aiops_host.cli.program import run, run_async
+from aiops_host.settings import read_settings
+
+
+@click.command()
+def worker() -> None:
+    """Run a worker until SIGTERM or Ctrl-C; it then finishes what it works on."""
+    from aiops_host.trust.vault import Vault  # noqa: PLC0415 - heavy parts are not needed for --help
+    from aiops_host.watch.logs import configure  # noqa: PLC0415
+    from aiops_host.work.worker import run_worker  # noqa: PLC0415
+
+    settings = read_settings()
+    settings.require("database_url", "sweeper_database_url", "key_file")
+    configure(settings.log_level)
+    plugins = load_plugins(blocked=settings.blocked)
+    vault = Vault.load(settings.key_file)
+    run_async(lambda: run_worker(settings, plugins, vault))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command."""
+    return run(worker, argv, "worker")

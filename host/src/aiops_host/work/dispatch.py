@@ -1,0 +1,215 @@
+"""Slots of one worker: which work is taken up next, its leases kept alive, its end told to observers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from aiops_core.agents import RunFinished
+from aiops_core.plugins import explain
+from aiops_host.data import claims, effects
+from aiops_host.data.claims import DeliveryClaim, Due, LeaseLost
+from aiops_host.data.effects import EffectClaim
+from aiops_host.data.session import Database, DatabaseBusy, DatabaseDown
+from aiops_host.settings import Settings
+from aiops_host.work.observers import Observers
+from aiops_host.work.pipeline import Pipeline
+from aiops_host.work.settle import Settler
+from aiops_host.work.workshop import Workshop
+
+log = logging.getLogger(__name__)
+
+LOOK_AHEAD = 16
+ResultT = TypeVar("ResultT")
+DATABASE_AWAY = (DatabaseBusy, DatabaseDown)
+
+
+@dataclass(kw_only=True)
+class Dispatcher:
+    """Takes up due work while a slot is free; tenants take turns."""
+
+    database: Database
+    settings: Settings
+    pipeline: Pipeline
+    workshop: Workshop
+    observers: Observers
+    worker: str
+    slots: asyncio.Semaphore = field(init=False)
+    settler: Settler = field(init=False)
+    _ahead: deque[Due] = field(default_factory=deque)
+    _touched: set[UUID] = field(default_factory=set)
+    _held: dict[UUID, tuple[DeliveryClaim, asyncio.Task[object]]] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[object]] = field(default_factory=set)
+    _choosing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _draining: bool = False
+    _database_away: bool = False
+
+    def __post_init__(self) -> None:
+        """Make the slots."""
+        self.slots = asyncio.Semaphore(self.settings.slots)
+        self.settler = Settler(database=self.database, settings=self.settings, posted=self._posted)
+
+    async def woken(self, _tenant_id: UUID, _delivery_id: UUID) -> None:
+        """Take up the fairest due work; a wake-up says that there is some, not which comes first."""
+        await self._guarded(self._take_one())
+
+    async def poll(self) -> None:
+        """Take up due work every poll interval, for what no wake-up reached, until drained."""
+        while not self._draining:
+            await self._fill_slots()
+            await asyncio.sleep(self.settings.poll_interval)
+
+    async def keep_leases(self) -> None:
+        """Renew the leases of what is being worked on; stop what is lost."""
+        lease = timedelta(seconds=self.settings.lease)
+        while True:
+            await asyncio.sleep(self.settings.heartbeat)
+            for claim, task in list(self._held.values()):
+                await self._guarded(self._renew(claim, task, lease))
+
+    async def drain(self, grace: float) -> None:
+        """Take up nothing more, let running work finish for ``grace`` seconds, give the rest back."""
+        self._draining = True
+        running = {task for _, task in self._held.values()} | self._tasks
+        running.discard(asyncio.current_task())
+        if running:
+            _, late = await asyncio.wait(running, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    @property
+    def busy(self) -> int:
+        """How many deliveries are being worked on."""
+        return len(self._held)
+
+    async def _fill_slots(self) -> None:
+        while not self._draining and not self.slots.locked():
+            await self.slots.acquire()
+            claimed = await self._guarded(self._next())
+            if claimed is None:
+                self.slots.release()
+                return
+            task: asyncio.Task[object] = asyncio.create_task(self._guarded(self._carry_out(claimed)))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        self.slots.release()
+
+    async def _take_one(self) -> None:
+        async with self.slots:
+            claimed = None if self._draining else await self._next()
+            if claimed is not None:
+                await self._carry_out(claimed)
+
+    async def _carry_out(self, claimed: DeliveryClaim | EffectClaim) -> None:
+        if isinstance(claimed, DeliveryClaim):
+            await self._deliver(claimed)
+        else:
+            await self._settle(claimed)
+
+    async def _deliver(self, claim: DeliveryClaim) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - coroutines run in tasks
+        self._held[claim.delivery_id] = (claim, task)
+        try:
+            result = await self.pipeline.work(claim)
+        except asyncio.CancelledError:
+            if self._draining:
+                await self._guarded(self.pipeline.release(claim))
+            raise
+        finally:
+            self._held.pop(claim.delivery_id, None)
+        if result.effect_id is not None:
+            await self._settle_planned(claim.tenant_id, result.effect_id)
+
+    async def _settle_planned(self, tenant_id: UUID, effect_id: UUID) -> None:
+        claimed = await effects.claim(
+            self.database, tenant_id, effect_id, worker=self.worker, lease=timedelta(seconds=self.settings.lease)
+        )
+        if claimed is not None:
+            await self._settle(claimed)
+
+    async def _settle(self, claim: EffectClaim) -> None:
+        _, tool = await self.workshop.ticketing_tool(claim.tenant_id, claim.connection_id, claim.config_version)
+        outcome = await self.settler.settle(claim, tool)
+        log.info("effect %s on ticket %s: %s", claim.effect_id, claim.ticket_id, outcome)
+
+    async def _next(self) -> DeliveryClaim | EffectClaim | None:
+        """Claim the fairest due work; ``None`` when there is none to be had."""
+        lease = timedelta(seconds=self.settings.lease)
+        while (due := await self._choose()) is not None:
+            try:
+                if due.kind == "delivery":
+                    claimed: DeliveryClaim | EffectClaim | None = await claims.claim(
+                        self.database,
+                        due.tenant_id,
+                        due.id,
+                        worker=self.worker,
+                        lease=lease,
+                        max_crashes=self.settings.max_crashes,
+                    )
+                else:
+                    claimed = await effects.claim(self.database, due.tenant_id, due.id, worker=self.worker, lease=lease)
+            finally:
+                self._touched.discard(due.id)
+            if claimed is not None:
+                return claimed
+        return None
+
+    async def _choose(self) -> Due | None:
+        async with self._choosing:
+            if not self._ahead:
+                async with self.database.role("sweeper") as con:
+                    found = await claims.due(con, LOOK_AHEAD)
+                self._ahead.extend(due for due in found if due.id not in self._touched)
+            if not self._ahead:
+                return None
+            due = self._ahead.popleft()
+            self._touched.add(due.id)
+            return due
+
+    async def _renew(self, claim: DeliveryClaim, task: asyncio.Task[object], lease: timedelta) -> None:
+        if not await claims.renew(self.database, claim, lease) and claim.delivery_id in self._held:
+            log.warning("the lease of delivery %s is lost; its work stops", claim.delivery_id)
+            task.cancel()
+
+    async def _guarded(self, work: Coroutine[Any, Any, ResultT]) -> ResultT | None:
+        """Await ``work``; a lost lease or an absent database ends it quietly, the work is taken up again."""
+        try:
+            result = await work
+        except LeaseLost:
+            log.warning("a lease was lost; another worker has the work")
+        except DATABASE_AWAY as error:
+            if not self._database_away:
+                log.error("PostgreSQL is away, work waits: %s", explain(error))
+            self._database_away = True
+        except Exception:  # isolation: job top; the lease ends and the work is taken up again
+            log.exception("work broke off")
+        else:
+            self._database_away = False
+            return result
+        return None
+
+    def _posted(self, claim: EffectClaim, note: effects.Confirmed) -> None:
+        self.observers.tell(
+            RunFinished(
+                tenant_id=str(claim.tenant_id),
+                connection_id=str(claim.connection_id),
+                ticketing_tool=note.ticketing_tool,
+                ticket_id=claim.ticket_id,
+                delivery_id=str(claim.delivery_id),
+                run_id=str(claim.run_id),
+                agent=note.agent,
+                outcome="posted",
+                milliseconds=note.age_seconds * 1000,
+            )
+        )

@@ -1,0 +1,162 @@
+"""Wake-ups through arq: ids only, never the only copy of anything."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.worker import Worker, func
+from redis.exceptions import RedisError
+
+log = logging.getLogger(__name__)
+
+QUEUE = "aiops:wake"
+JOB = "work"
+JOB_TIMEOUT = 150
+POLL_SECONDS = 0.05
+REDIS_DOWN = (RedisError, OSError, TimeoutError)
+
+Handler = Callable[[UUID, UUID], Awaitable[None]]
+
+
+def encode(value: dict[str, Any]) -> bytes:
+    """Serialise a job as JSON, never as a pickle."""
+    return msgspec.json.encode(value, enc_hook=str)
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """Read a job; anything but JSON is refused by arq as undecodable."""
+    return msgspec.json.decode(data, type=dict[str, Any])
+
+
+def redis_settings(url: str) -> RedisSettings:
+    """Return arq's settings for the URL, without retries of its own."""
+    settings = RedisSettings.from_dsn(url)
+    settings.conn_retries = 0
+    settings.conn_timeout = 1
+    return settings
+
+
+class ArqWaker:
+    """Wakes a worker; connects when first used and again after a failure."""
+
+    def __init__(self, url: str) -> None:
+        """Take the Redis URL."""
+        self._url = url
+        self._pool: ArqRedis | None = None
+        self._lock = asyncio.Lock()
+
+    async def wake(self, tenant_id: UUID, delivery_id: UUID) -> None:
+        """Enqueue one wake-up.
+
+        Raises:
+            RedisError, OSError: Redis is away; the worker finds the delivery by itself.
+        """
+        pool = await self._connected()
+        await pool.enqueue_job(JOB, str(delivery_id), str(tenant_id), _queue_name=QUEUE)
+
+    async def ping(self) -> bool:
+        """Return whether Redis answers."""
+        try:
+            return bool(await (await self._connected()).ping())
+        except REDIS_DOWN:
+            return False
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    async def _connected(self) -> ArqRedis:
+        async with self._lock:
+            if self._pool is None:
+                self._pool = await create_pool(
+                    redis_settings(self._url), job_serializer=encode, job_deserializer=decode, default_queue_name=QUEUE
+                )
+            return self._pool
+
+
+class WakeListener:
+    """Runs arq's worker and makes a new one whenever Redis was away."""
+
+    def __init__(self, url: str, handler: Handler, *, slots: int) -> None:
+        """Take the Redis URL, what to do with a wake-up and how many may run at a time."""
+        self._url = url
+        self._handler = handler
+        self._slots = slots
+        self._worker: Worker | None = None
+        self._stopping = False
+        self.connected = False
+
+    async def run(self) -> None:
+        """Listen until :meth:`stop`; survives every loss of Redis."""
+        delay = POLL_SECONDS
+        while not self._stopping:
+            started = asyncio.get_running_loop().time()
+            try:
+                await self._listen()
+            except REDIS_DOWN as error:
+                if self.connected:
+                    log.warning("Redis is away, polling PostgreSQL: %s", error)
+            self.connected = False
+            if asyncio.get_running_loop().time() - started > 1:
+                delay = POLL_SECONDS
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 2.0)
+
+    def stop(self) -> None:
+        """Take no more wake-ups; running ones go on."""
+        self._stopping = True
+        if self._worker is not None:
+            self._worker.allow_pick_jobs = False
+            if self._worker.main_task is not None:
+                self._worker.main_task.cancel()
+
+    async def _listen(self) -> None:
+        pool = await create_pool(
+            redis_settings(self._url), job_serializer=encode, job_deserializer=decode, default_queue_name=QUEUE
+        )
+        self.connected = True
+        worker = Worker(
+            [func(self._work, name=JOB)],  # type: ignore[arg-type]
+            queue_name=QUEUE,
+            redis_pool=pool,
+            handle_signals=False,
+            max_jobs=self._slots,
+            queue_read_limit=max(5 * self._slots, 1000),
+            job_timeout=JOB_TIMEOUT,
+            keep_result=0,
+            max_tries=1,
+            retry_jobs=False,
+            poll_delay=POLL_SECONDS,
+            health_check_interval=10,
+            job_serializer=encode,
+            job_deserializer=decode,
+            log_results=False,
+        )
+        self._worker = worker
+        try:
+            await worker.async_run()
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+        finally:
+            await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
+            try:
+                async with asyncio.timeout(1):
+                    await worker.close()
+            except REDIS_DOWN:
+                log.debug("arq's worker could not say goodbye")
+
+    async def _work(self, _ctx: dict[Any, Any], delivery_id: str, tenant_id: str) -> None:
+        try:
+            ids = UUID(tenant_id), UUID(delivery_id)
+        except (ValueError, AttributeError, TypeError):
+            log.warning("dropped a wake-up that carries no ids")
+            return
+        await self._handler(*ids)

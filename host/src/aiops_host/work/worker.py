@@ -1,0 +1,97 @@
+"""The worker process: parts put together, signals, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from contextlib import AsyncExitStack
+
+from aiops_core.plugins import PluginManager
+from aiops_host.data.session import Database, DatabaseDown
+from aiops_host.settings import Settings
+from aiops_host.trust.connections import SystemClock
+from aiops_host.trust.egress import GuardedHttp
+from aiops_host.trust.vault import Vault
+from aiops_host.work.dispatch import Dispatcher
+from aiops_host.work.execute import Executor
+from aiops_host.work.observers import Observers
+from aiops_host.work.pipeline import Pipeline
+from aiops_host.work.queue import WakeListener
+from aiops_host.work.workshop import Workshop
+
+log = logging.getLogger(__name__)
+
+START_ATTEMPTS = 60
+
+
+async def run_worker(settings: Settings, plugins: PluginManager, vault: Vault) -> None:
+    """Work until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        DatabaseDown: PostgreSQL did not answer within a minute of the start.
+        RoleRefused: A database role has too many rights.
+    """
+    stopping = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
+    async with AsyncExitStack() as stack:
+        database = await _database(settings)
+        stack.push_async_callback(database.close)
+        http = GuardedHttp.open(connections=settings.slots * 2)
+        stack.push_async_callback(http.aclose)
+        clock = SystemClock()
+        workshop = Workshop(database=database, settings=settings, plugins=plugins, vault=vault, http=http, clock=clock)
+        stack.push_async_callback(workshop.aclose)
+        observers = Observers(plugins)
+        stack.callback(observers.close)
+        executor = Executor(settings=settings, workshop=workshop, clock=clock)
+        dispatcher = Dispatcher(
+            database=database,
+            settings=settings,
+            pipeline=Pipeline(database=database, settings=settings, workshop=workshop, executor=executor),
+            workshop=workshop,
+            observers=observers,
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+        )
+        await workshop.warm_up()
+        await _work(settings, dispatcher, stopping)
+
+
+async def _work(settings: Settings, dispatcher: Dispatcher, stopping: asyncio.Event) -> None:
+    listener = None
+    if settings.redis_url:
+        listener = WakeListener(settings.redis_url, dispatcher.woken, slots=settings.slots)
+    else:
+        log.warning("AIOPS_REDIS_URL is not set; work is found by polling every %g s", settings.poll_interval)
+    loops = [asyncio.create_task(dispatcher.poll()), asyncio.create_task(dispatcher.keep_leases())]
+    if listener is not None:
+        loops.append(asyncio.create_task(listener.run()))
+    log.info("worker ready, %d slots", settings.slots)
+    ended = asyncio.create_task(stopping.wait())
+    await asyncio.wait([ended, *loops], return_when=asyncio.FIRST_COMPLETED)
+    log.info("worker stops, %d deliveries to finish", dispatcher.busy)
+    if listener is not None:
+        listener.stop()
+    await dispatcher.drain(settings.drain_timeout)
+    for task in (ended, *loops):
+        task.cancel()
+    failures = [r for r in await asyncio.gather(*loops, return_exceptions=True) if isinstance(r, Exception)]
+    if failures:
+        raise failures[0]
+
+
+async def _database(settings: Settings) -> Database:
+    urls = {"app": settings.database_url, "sweeper": settings.sweeper_database_url}
+    sizes = {"app": settings.pool_size - 2, "sweeper": 2}
+    for attempt in range(START_ATTEMPTS):
+        try:
+            return await Database.open(urls, sizes)
+        except DatabaseDown as error:
+            if attempt == START_ATTEMPTS - 1:
+                raise
+            log.warning("%s; trying again", error)
+            await asyncio.sleep(1)
+    raise DatabaseDown
