@@ -9,139 +9,31 @@ import re
 from collections.abc import Iterator
 from html import unescape
 
-_INLINE = frozenset(
-    [
-        "a",
-        "abbr",
-        "acronym",
-        "b",
-        "bdo",
-        "big",
-        "cite",
-        "code",
-        "del",
-        "dfn",
-        "em",
-        "font",
-        "i",
-        "ins",
-        "kbd",
-        "label",
-        "mark",
-        "q",
-        "s",
-        "samp",
-        "small",
-        "span",
-        "strike",
-        "strong",
-        "sub",
-        "sup",
-        "tt",
-        "u",
-        "var",
-        "wbr",
-    ]
-)
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "caption",
-        "center",
-        "dd",
-        "details",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "html",
-        "main",
-        "nav",
-        "p",
-        "pre",
-        "section",
-        "summary",
-        "table",
-        "tbody",
-        "tfoot",
-        "thead",
-        "tr",
-        "ul",
-        "ol",
-        "li",
-    ]
-)
-_OTHER = frozenset(
-    [
-        "area",
-        "audio",
-        "base",
-        "br",
-        "button",
-        "canvas",
-        "col",
-        "colgroup",
-        "head",
-        "iframe",
-        "img",
-        "input",
-        "link",
-        "meta",
-        "noscript",
-        "object",
-        "option",
-        "param",
-        "picture",
-        "script",
-        "select",
-        "source",
-        "style",
-        "svg",
-        "td",
-        "template",
-        "textarea",
-        "th",
-        "title",
-        "video",
-        "math",
-        "map",
-    ]
-)
+_INLINE = frozenset({
+    "a", "abbr", "acronym", "b", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i", "ins", "kbd", "label",
+    "mark", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var", "wbr",
+})  # fmt: skip
+_BLOCKS = frozenset({
+    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "div", "dl", "dt",
+    "fieldset", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "html", "main", "nav",
+    "p", "pre", "section", "summary", "table", "tbody", "tfoot", "thead", "tr", "ul", "ol", "li",
+})  # fmt: skip
+_OTHER = frozenset({
+    "area", "audio", "base", "br", "button", "canvas", "col", "colgroup", "head", "iframe", "img", "input", "link",
+    "meta", "noscript", "object", "option", "param", "picture", "script", "select", "source", "style", "svg", "td",
+    "template", "textarea", "th", "title", "video", "math", "map",
+})  # fmt: skip
 _KNOWN = _INLINE | _BLOCKS | _OTHER
-_DROPPED = frozenset(
-    [
-        "audio",
-        "canvas",
-        "head",
-        "iframe",
-        "math",
-        "noscript",
-        "object",
-        "script",
-        "style",
-        "svg",
-        "template",
-        "title",
-        "video",
-    ]
-)
-_VOID = frozenset(["area", "base", "br", "col", "hr", "img", "input", "link", "meta", "param", "source", "wbr"])
-_PARAGRAPHS = frozenset(["p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "pre", "blockquote", "dl"])
+_DROPPED = frozenset({
+    "audio", "canvas", "head", "iframe", "math", "noscript", "object", "script", "style", "svg", "template", "title",
+    "video",
+})  # fmt: skip
+_VOID = frozenset({
+    "area", "base", "br", "col", "hr", "img", "input", "link", "meta", "param", "source", "wbr",
+})  # fmt: skip
+_PARAGRAPHS = frozenset({
+    "p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "pre", "blockquote", "dl",
+})  # fmt: skip
 
 _TAG_NAME = re.compile(r"(/?)([A-Za-z][A-Za-z0-9:._-]*)")
 _HIDDEN = re.compile(r"display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden", re.I)

@@ -14,6 +14,9 @@ from aiops_core.tickets import Block, Code, Enhancement, Heading, Link, ListBloc
 # What XML and some databases behind the product cannot store.
 _UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _FOOTER = re.compile(rf"{PREFIX}([A-Z2-7]{{18}})\s{{1,9}}\(([A-Za-z0-9_.-]{{1,64}})\)")
+Footer = tuple[str, str]
+"""A reference and the installation it is unique in."""
+
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -26,10 +29,15 @@ def render(enhancement: Enhancement, marker: EffectMarker) -> str:
     return f"{blocks}<p>Reference: {shown(marker.reference)} ({_installation(marker)})</p>"
 
 
-def carries(text: str, marker: EffectMarker) -> bool:
-    """Return whether a note's text ends with the marker's reference; one quoted further up is another note's."""
-    footers = _FOOTER.findall(text)
-    return bool(footers) and footers[-1] == (marker.reference, _installation(marker))
+def footer_of(text: str) -> Footer | None:
+    """Return the reference a note's text ends with; one quoted further up is another note's."""
+    found = _FOOTER.findall(text)
+    return found[-1] if found else None
+
+
+def footer_for(marker: EffectMarker) -> Footer:
+    """Return what :func:`footer_of` finds in the note that carries the marker."""
+    return marker.reference, _installation(marker)
 
 
 def _installation(marker: EffectMarker) -> str:

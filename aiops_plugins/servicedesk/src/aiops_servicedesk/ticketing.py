@@ -12,6 +12,7 @@ from aiops_core.errors import (
     EffectUnverifiable,
     TicketingError,
     TicketingRefused,
+    TicketingUnavailable,
     TicketNotFound,
 )
 from aiops_core.services import TicketingServices
@@ -21,7 +22,7 @@ from aiops_core.tickets import Enhancement, Ticket, TicketMetadata, TicketQuery
 from aiops_servicedesk.client import ServiceDeskClient
 from aiops_servicedesk.config import ServiceDeskConfig
 from aiops_servicedesk.html_text import html_to_text
-from aiops_servicedesk.render import carries, render
+from aiops_servicedesk.render import Footer, footer_for, footer_of, render
 from aiops_servicedesk.translate import (
     api_base,
     milliseconds_of,
@@ -50,6 +51,10 @@ from aiops_servicedesk.wire import (
 CLOCK_SLACK: Final = timedelta(minutes=2)
 MAX_CANDIDATES: Final = 20
 MAX_NOTE_PAGES: Final = 10
+MAX_REMEMBERED: Final = 1000
+UNKNOWN_TECHNICIAN: Final = (
+    "Set technician_id, so that webhooks about our own notes are recognised by their author too."
+)
 
 
 class ServiceDeskTool(TicketingToolPlugin):
@@ -60,7 +65,8 @@ class ServiceDeskTool(TicketingToolPlugin):
         self._config = config
         self._services = services
         self._client = ServiceDeskClient(config, services)
-        self._technician_id = config.technician_id
+        self._author_id: str | None = None
+        self._footers: dict[str, Footer | None] = {}
 
     def validate_webhook(self, request: WebhookRequest) -> WebhookProof:
         """Verify the secret's header, or the signature of a custom function."""
@@ -91,23 +97,25 @@ class ServiceDeskTool(TicketingToolPlugin):
         note = answer.record
         if note is None:
             raise EffectUnknown("ServiceDesk Plus took the note but did not name it.")
-        self._technician_id = self._technician_id or note_author(note)
+        self._author_id = note_author(note) or self._author_id
         return note_ref(note, ticket_id, self._config)
 
     async def find_effects(self, ticket_id: str, marker: EffectMarker) -> Sequence[RemoteRef]:
         """Read our notes since the first attempt and look for the reference; lists show no text, so each is fetched.
 
-        The newest 20 are read. A note whose reference a person has edited away is not found: its author, time and
-        text then tell it to a person.
+        At most 20 are read, those of the configured technician first, the newest first. A note whose reference a
+        person has edited away is not found: its author, time and text then tell it to a person.
         """
-        notes = sorted((n for n in await self._notes(_checked(ticket_id)) if self._may_carry(n, marker)), key=_age)
+        notes = sorted(
+            (n for n in await self._notes(_checked(ticket_id)) if self._may_carry(n, marker)), key=self._rank
+        )
         found = [n for n in notes[-MAX_CANDIDATES:] if await self._carries(ticket_id, n, marker)]
         if not found and len(notes) > MAX_CANDIDATES:
             raise EffectUnverifiable(
-                f"Ticket {ticket_id} has {len(notes)} notes that could be ours, more than {MAX_CANDIDATES} to read;"
-                " set technician_id to one that writes no other notes."
+                f"Ticket {ticket_id} has {len(notes)} notes that could be ours, more than the {MAX_CANDIDATES} that are"
+                " read. Look for the reference in its notes."
             )
-        return [note_ref(n, ticket_id, self._config) for n in found]
+        return [note_ref(n, ticket_id, self._config) for n in sorted(found, key=_age)]
 
     async def delete_effect(self, ticket_id: str, ref: RemoteRef) -> None:
         """Delete a note; one that is gone is fine."""
@@ -143,20 +151,17 @@ class ServiceDeskTool(TicketingToolPlugin):
                 start += len(page.requests)
 
     async def check_health(self) -> Health:
-        """List one ticket."""
+        """List one ticket. The API does not tell whose credentials it met; a note that was posted does."""
+        account_id = self._config.technician_id or self._author_id
         try:
             await self._client.get("/requests", Verdict, input_data=page_input(1, 1))
         except AuthenticationFailed as error:
-            return Health(status="failed", detail=f"{error} {self._credentials_help()}", account_id=self._technician_id)
+            return Health(status="failed", detail=f"{error} {self._credentials_help()}", account_id=account_id)
         except TicketingError as error:
-            return Health(status="failed", detail=str(error), account_id=self._technician_id)
-        known = (
-            f"Notes are posted by technician {self._technician_id}."
-            if self._technician_id
-            else ("Set technician_id, so that webhooks about our own notes are recognised by their author too.")
-        )
+            return Health(status="failed", detail=str(error), account_id=account_id)
+        known = f"Notes are posted by technician {account_id}." if account_id else UNKNOWN_TECHNICIAN
         detail = f"ServiceDesk Plus answers at {api_base(self._config)}. {known}"
-        return Health(status="ok", detail=detail, account_id=self._technician_id)
+        return Health(status="ok", detail=detail, account_id=account_id)
 
     def _credentials_help(self) -> str:
         if self._config.edition == "cloud":
@@ -198,25 +203,45 @@ class ServiceDeskTool(TicketingToolPlugin):
             answer = await self._client.get(
                 f"/requests/{ticket_id}/notes", NotesAnswer, input_data=page_input(len(notes) + 1, MAX_ROWS)
             )
+            if answer.records is None:
+                raise EffectUnverifiable(f"ServiceDesk Plus does not show the notes of ticket {ticket_id}.")
             notes += answer.records
             if not answer.list_info.has_more_rows or not answer.records:
                 return notes
         raise EffectUnverifiable(f"Ticket {ticket_id} has more than {len(notes)} notes; ours cannot be told apart.")
 
     def _may_carry(self, note: NoteRecord, marker: EffectMarker) -> bool:
+        """Return whether the note may be ours; a configured id may be mistaken and excludes none."""
         author, written = note_author(note), note_time(note)
-        if self._technician_id and author and author != self._technician_id:
+        if self._author_id and author and author != self._author_id:
             return False
         return marker.since is None or written is None or written >= marker.since - CLOCK_SLACK
 
+    def _rank(self, note: NoteRecord) -> tuple[bool, float, int]:
+        return (note_author(note) == self._config.technician_id, *_age(note))
+
     async def _carries(self, ticket_id: str, note: NoteRecord, marker: EffectMarker) -> bool:
+        """Return whether the note is the marker's; a note read before is not read again.
+
+        A note gets its footer when it is posted, so a search that the cap on calls broke off goes on where it was.
+        """
+        key = str(note.id)
+        if key not in self._footers:
+            if len(self._footers) >= MAX_REMEMBERED:
+                self._footers.clear()
+            self._footers[key] = footer_of(await self._note_text(ticket_id, key))
+        return self._footers[key] == footer_for(marker)
+
+    async def _note_text(self, ticket_id: str, note_id: str) -> str:
         try:
-            answer = await self._client.get(f"/requests/{ticket_id}/notes/{note.id}", NoteAnswer)
+            answer = await self._client.get(f"/requests/{ticket_id}/notes/{note_id}", NoteAnswer)
         except TicketNotFound:
-            return False
-        if answer.record is None:
-            raise EffectUnverifiable(f"ServiceDesk Plus does not show note {note.id} of ticket {ticket_id}.")
-        return carries(html_to_text(answer.record.description), marker)
+            raise TicketingUnavailable(
+                f"Note {note_id} of ticket {ticket_id} was just listed and is not shown."
+            ) from None
+        if answer.record is None or answer.record.description is None:
+            raise EffectUnverifiable(f"ServiceDesk Plus does not show note {note_id} of ticket {ticket_id}.")
+        return html_to_text(answer.record.description)
 
 
 def _checked(ticket_id: str) -> str:

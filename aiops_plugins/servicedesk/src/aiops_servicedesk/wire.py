@@ -127,6 +127,7 @@ class ListInfo(msgspec.Struct, frozen=True):
     """Where in a list an answer stands."""
 
     has_more_rows: bool = False
+    row_count: int | str | None = None
 
 
 class RequestAnswer(msgspec.Struct, frozen=True):
@@ -168,9 +169,10 @@ class NotesAnswer(msgspec.Struct, frozen=True):
     list_info: ListInfo = ListInfo()
 
     @property
-    def records(self) -> list[NoteRecord]:
-        """The notes under whichever name they came."""
-        return self.notes or self.request_notes or []
+    def records(self) -> list[NoteRecord] | None:
+        """The notes under whichever name they came; ``None`` when the answer neither has them nor counts none."""
+        found = self.notes if self.notes is not None else self.request_notes
+        return [] if found is None and str(self.list_info.row_count) == "0" else found
 
 
 class TokenAnswer(msgspec.Struct, frozen=True):
@@ -197,7 +199,7 @@ def note_input(edition: Edition, description: str) -> dict[str, Any]:
 
 def page_input(start: int, rows: int) -> dict[str, Any]:
     """Return the input data that asks for one page; rows are counted from 1."""
-    return {"list_info": {"row_count": min(rows, MAX_ROWS), "start_index": start}}
+    return {"list_info": {"row_count": max(1, min(rows, MAX_ROWS)), "start_index": start}}
 
 
 def search_input(start: int, rows: int, *, after_ms: int | None, statuses: tuple[str, ...] | None) -> dict[str, Any]:

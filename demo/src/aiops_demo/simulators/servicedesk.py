@@ -24,24 +24,13 @@ from aiops_demo.simulators.servicedesk_lists import BadList, page
 ACCEPT = "application/vnd.manageengine.sdp.v3+json"
 FORM = "application/x-www-form-urlencoded"
 TOKEN_PATH = "/oauth/v2/token"  # noqa: S105 - an address, not a secret
-NOTE_FLAGS = frozenset({"show_to_requester", "notify_technician", "mark_first_response", "add_to_linked_requests"})
-ROW_FIELDS = frozenset(
-    [
-        "id",
-        "display_id",
-        "subject",
-        "status",
-        "priority",
-        "requester",
-        "technician",
-        "site",
-        "account",
-        "created_time",
-        "last_updated_time",
-        "is_service_request",
-        "has_notes",
-    ]
-)
+NOTE_FLAGS = frozenset({
+    "show_to_requester", "notify_technician", "mark_first_response", "add_to_linked_requests",
+})  # fmt: skip
+ROW_FIELDS = frozenset({
+    "id", "display_id", "subject", "status", "priority", "requester", "technician", "site", "account", "created_time",
+    "last_updated_time", "is_service_request", "has_notes",
+})  # fmt: skip
 EVENTS = {"opened": "created", "updated": "updated", "resolved": "resolved", "commented": "noted"}
 MESSAGES = {
     400: (4001, "Given input is invalid"),

@@ -6,41 +6,14 @@ import re
 from html import escape
 from html.parser import HTMLParser
 
-KEPT = frozenset(
-    [
-        "a",
-        "b",
-        "blockquote",
-        "br",
-        "code",
-        "div",
-        "em",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "i",
-        "li",
-        "ol",
-        "p",
-        "pre",
-        "span",
-        "strong",
-        "table",
-        "tbody",
-        "td",
-        "th",
-        "thead",
-        "tr",
-        "u",
-        "ul",
-    ]
-)
+KEPT = frozenset({
+    "a", "b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "li", "ol", "p",
+    "pre", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "u", "ul",
+})  # fmt: skip
 VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
-DROPPED = frozenset({"script", "style", "head", "title", "iframe", "object", "template", "noscript", "textarea"})
+DROPPED = frozenset({
+    "script", "style", "head", "title", "iframe", "object", "template", "noscript", "textarea",
+})  # fmt: skip
 HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0", re.IGNORECASE)
 SAFE_ADDRESS = re.compile(r"(?:https?|mailto):", re.IGNORECASE)
 

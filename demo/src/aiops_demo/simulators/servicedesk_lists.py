@@ -9,27 +9,14 @@ from aiops_demo.simulators.base import Json
 
 MAX_ROWS = 100
 DEFAULT_ROWS = 10
-KNOWN_KEYS = frozenset(
-    {"row_count", "start_index", "sort_field", "sort_order", "search_criteria", "get_total_count", "fields_required"}
-)
-FIELDS = frozenset(
-    [
-        "id",
-        "display_id",
-        "subject",
-        "status.name",
-        "priority.name",
-        "category.name",
-        "requester.name",
-        "technician.name",
-        "technician.id",
-        "site.name",
-        "account.name",
-        "created_time",
-        "last_updated_time",
-        "resolved_time",
-    ]
-)
+KNOWN_KEYS = frozenset({
+    "row_count", "start_index", "sort_field", "sort_order", "search_criteria", "get_total_count", "fields_required",
+})  # fmt: skip
+FIELDS = frozenset({
+    "id", "display_id", "subject", "status.name", "priority.name", "category.name", "requester.name",
+    "technician.name", "technician.id", "site.name", "account.name", "created_time", "last_updated_time",
+    "resolved_time",
+})  # fmt: skip
 TIMES = frozenset({"created_time", "last_updated_time", "resolved_time", "added_time"})
 CONDITIONS: Mapping[str, Callable[[Any, list[Any]], bool]] = {
     "is": lambda have, wanted: have in wanted,
