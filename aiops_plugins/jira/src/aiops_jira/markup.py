@@ -63,7 +63,7 @@ def _adf(node: Any, depth: int) -> Iterator[str]:
     """Yield the text of an ADF node, blocks ended by a line break; deeper than ``MAX_DEPTH`` is left out."""
     if depth > MAX_DEPTH:
         return
-    kind = at(node, "type")
+    kind = _string(at(node, "type"))
     yield from _inline(node, kind)
     if kind in {"listItem", "taskItem", "decisionItem"}:
         yield "- "
@@ -77,11 +77,11 @@ def _adf(node: Any, depth: int) -> Iterator[str]:
         if kind == "listItem" and number == 0:
             text = text.removeprefix("\n")
         yield text
-    if kind in BLOCKS and not (children and at(children[-1], "type") in BLOCKS):
+    if kind in BLOCKS and not (children and _string(at(children[-1], "type")) in BLOCKS):
         yield "\n"
 
 
-def _inline(node: Any, kind: Any) -> Iterator[str]:
+def _inline(node: Any, kind: str) -> Iterator[str]:
     attrs = at(node, "attrs")
     match kind:
         case "text":
@@ -198,4 +198,4 @@ def _html_text(html: str) -> str:
     parser = _Html()
     parser.feed(html)
     parser.close()
-    return re.sub(r"\n[ \t]*\n+", "\n", "".join(parser.parts))
+    return re.sub(r"\n(?:[ \t]*\n)+", "\n", "".join(parser.parts))

@@ -108,14 +108,15 @@ _ENTITY = re.compile(r"&(?=#?\w{1,10};)")
 _ALWAYS = re.compile(r"[{}\[\]|]")
 _BETWEEN = re.compile(r"(?<![^\W_])[*_+^~?!#-]|[*_+^~?!#-](?![^\W_])")
 _LINE_START = re.compile(r"^([ \t]*(?:h[1-6]|bq))\.", re.M)
-_ICON = re.compile(r"\((?=(?:[xiyn/!?+*-]|on|off|\*[rgby]|flag|flagoff)\))|(?<=[:;])[()DPp](?!\w)")
+_ICON = re.compile(r"\((?=(?:[xiyn/!?+*-]|on|off|\*[rgby]|flag|flagoff)\))")
+_SMILEY = re.compile(r"[:;](?=[()DPp](?!\w))")
 _SCHEME = re.compile(r"\b([a-z][a-z0-9+.-]{1,15}):(?=//|\S+@)|\b(mailto|javascript|data|file):", re.I)
 
 
 def escaped(text: str) -> str:
     """Return ``text`` as wiki markup that shows exactly it: no formatting, macro, mention, link or icon.
 
-    Backslashes and the colon of an address become entities, for which wiki markup has no working escape;
+    Backslashes and the colons of addresses and smileys become entities, for which wiki markup has no working escape;
     marks inside a word, as in ``fs-01_a``, do not format and stay.
     """
     plain = _ENTITY.sub("\x01", text.replace("\x00", "").replace("\x01", "")).replace("\\", "\x00")
@@ -123,6 +124,7 @@ def escaped(text: str) -> str:
     plain = _BETWEEN.sub(r"\\\g<0>", plain)
     plain = _LINE_START.sub(r"\1\\.", plain)
     plain = _ICON.sub(r"\\\g<0>", plain)
+    plain = _SMILEY.sub(lambda m: f"&#{ord(m[0])};", plain)
     plain = _SCHEME.sub(lambda m: f"{m[1] or m[2]}&#58;", plain)
     return plain.replace("\x00", "&#92;").replace("\x01", "&amp;")
 
