@@ -22,8 +22,8 @@ class ModelConfig(PluginConfig, frozen=True, kw_only=True):
         ),
     ]
     api_base: Annotated[
-        str | None,
-        Meta(pattern="^https?://", title="API base", description="Address of the API, if not the provider's own."),
+        Annotated[str, Meta(pattern="^https?://")] | None,
+        Meta(title="API base", description="Address of the API, if not the provider's own."),
     ] = None
     api_version: Annotated[
         str | None, Meta(title="API version", description="Only some providers, such as Azure, ask for one.")

@@ -9,9 +9,11 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
+import httpx
+
 from aiops_agents.backends.transport import AnswerTooLong
 
-_TOO_EARLY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
+_TOO_EARLY = (HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 _SENTENCES: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "refused the request as invalid (HTTP 400)",
     HTTPStatus.UNAUTHORIZED: "refused the API key (HTTP 401)",
@@ -44,13 +46,16 @@ def timed_out(seconds: float) -> Failure:
 
 def explained(error: BaseException, seconds: float) -> Failure:
     """Explain an error of a call that was given ``seconds``."""
-    names = {cls.__name__ for cls in type(error).__mro__}
-    if any(isinstance(cause, AnswerTooLong) for cause in _chain(error)):
+    causes = list(_chain(error))
+    if any(isinstance(cause, AnswerTooLong) for cause in causes):
         return Failure(sentence="sent an answer without end or in an unexpected encoding", again=False)
+    if any(isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout) for cause in causes):
+        return Failure(sentence="could not be reached", again=True)
+    names = {cls.__name__ for cls in type(error).__mro__}
     if names & {"Timeout", "APITimeoutError", "TimeoutError"}:
         return timed_out(seconds)
-    if "APIConnectionError" in names and not _has_answer(error):
-        return Failure(sentence="could not be reached", again=True)
+    if any(isinstance(cause, httpx.TransportError) for cause in causes):
+        return Failure(sentence="broke the connection off", again=True)
     for name, sentence in _BY_TYPE:
         if name in names:
             return Failure(sentence=sentence, again=False)
@@ -66,12 +71,6 @@ def _by_status(error: BaseException) -> Failure:
     again = status in _TOO_EARLY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     sentence = _SENTENCES.get(status, f"failed with HTTP {status}")
     return Failure(sentence=sentence, again=again, retry_after=_retry_after(error), status=status)
-
-
-def _has_answer(error: BaseException) -> bool:
-    return any(
-        getattr(getattr(e, "response", None), "status_code", 0) >= HTTPStatus.BAD_REQUEST for e in _causes(error)
-    )
 
 
 def _retry_after(error: BaseException) -> float | None:
@@ -101,7 +100,3 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    return (cause for cause in _chain(error) if cause is not error)

@@ -21,25 +21,36 @@ _opened: ContextVar[list[Any] | None] = ContextVar("litellm_clients_of_this_call
 _TALKATIVE = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai", "httpx", "httpcore")
 
 
-async def library() -> ModuleType:
-    """Return LiteLLM; the first call loads it in a thread, because that takes 5 s."""
-    return _loaded[0] if _loaded else await asyncio.to_thread(_load)
+async def load() -> None:
+    """Load LiteLLM on the first call, in a thread, because that takes 5 s; a cancelled call leaves the thread to it."""
+    if not _loaded:
+        await asyncio.to_thread(_load)
+
+
+def loaded() -> Any:
+    """Return the library after :func:`load`."""
+    return _loaded[0]
 
 
 @asynccontextmanager
 async def one_call() -> AsyncIterator[None]:
     """Close every client LiteLLM opens inside the block: each holds the plaintext of a key."""
+    from litellm._internal_context import is_internal_call  # noqa: PLC0415  see _load
+
     clients: list[Any] = []
     token = _opened.set(clients)
+    # Calls marked so are not handed to its logging worker, a task that would live as long as the event loop.
+    internal = is_internal_call.set(True)
     try:
         yield
     finally:
+        is_internal_call.reset(internal)
         _opened.reset(token)
         for client in clients:
             await _close(client)
 
 
-def _load() -> ModuleType:
+def _load() -> None:
     with _loading:
         if not _loaded:
             # Or it would fetch its price list over the network while it is imported.
@@ -48,7 +59,6 @@ def _load() -> ModuleType:
 
             _quieten(litellm)
             _loaded.append(litellm)
-        return _loaded[0]
 
 
 def _quieten(litellm: Any) -> None:

@@ -31,6 +31,8 @@ NO_KEY = "none"
 
 _HEALTH_SECONDS = 15.0
 _HEALTH_TOKENS = 16
+_MIN_SECONDS = 0.2
+_NO_TIME = Failure(sentence="was not asked because no time was left", again=True)
 _NOT_UNDERSTOOD = (400, 404, 415, 422, 501)
 
 Pause = Callable[[float], Awaitable[None]]
@@ -55,6 +57,7 @@ class LiteLLMBackend(LLMBackend):
     async def complete(self, request: CompletionRequest) -> Completion:
         """Ask the models in order until one answers; an earlier one leaves time for those after it."""
         end = time.monotonic() + request.timeout
+        await _loaded_within(request.timeout)
         attempts: list[LLMAttempt] = []
         failures: list[tuple[ModelConfig, Failure]] = []
         for index, model in enumerate(self._models):
@@ -65,11 +68,15 @@ class LiteLLMBackend(LLMBackend):
             except _Failed as failed:
                 failures.append((model, failed.failure))
                 continue
-            return await _completion(response, model, attempts)
+            return _completion(response, model, attempts)
         raise _gave_up(failures)
 
     async def check_health(self) -> Health:
         """Ask the first model that answers for one word."""
+        try:
+            await _loaded_within(_HEALTH_SECONDS * 2)
+        except LLMUnavailable as error:
+            return Health(status="failed", detail=str(error))
         failures: list[str] = []
         for model in self._models:
             asked = _parameters(model, (Message(role="user", content="Answer with the word ok."),), _HEALTH_TOKENS)
@@ -100,7 +107,7 @@ class LiteLLMBackend(LLMBackend):
         """Ask once; a server that does not understand ``response_format`` is asked again without it."""
         model = self._models[index]
         asked = _parameters(model, request.messages, request.max_tokens)
-        formatted = index not in self._without_format and await _takes_schema(model)
+        formatted = index not in self._without_format and _takes_schema(model)
         if formatted:
             response_format = {"response_format": _format(request.output_schema)}
             try:
@@ -127,9 +134,9 @@ class LiteLLMBackend(LLMBackend):
             attempts.append(LLMAttempt(model=model.model, milliseconds=elapsed, error=error))
 
     async def _call(self, model: ModelConfig, asked: dict[str, Any], seconds: float) -> Any:
-        if seconds <= 0:
-            raise _Failed(timed_out(0))
-        litellm = await library.library()
+        if seconds < _MIN_SECONDS:
+            raise _Failed(_NO_TIME)
+        litellm = library.loaded()
         try:
             async with asyncio.timeout(seconds), library.one_call():
                 with _key(model) as key:
@@ -138,6 +145,14 @@ class LiteLLMBackend(LLMBackend):
             raise _Failed(timed_out(seconds)) from None
         except Exception as error:  # isolation: whatever a provider's client raises may quote its key
             raise _Failed(explained(error, seconds)) from None
+
+
+async def _loaded_within(seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await library.load()
+    except TimeoutError:
+        raise LLMUnavailable("The model library was not loaded in time.") from None
 
 
 def _key(model: ModelConfig) -> AbstractContextManager[str | None]:
@@ -159,10 +174,9 @@ def _parameters(model: ModelConfig, messages: tuple[Message, ...], max_tokens: i
     }
 
 
-async def _takes_schema(model: ModelConfig) -> bool:
+def _takes_schema(model: ModelConfig) -> bool:
     """A server of the tenant's own choice is simply tried; the library knows about the others."""
-    litellm = await library.library()
-    return bool(litellm.supports_response_schema(model=model.model)) or model.api_base is not None
+    return bool(library.loaded().supports_response_schema(model=model.model)) or model.api_base is not None
 
 
 def _format(schema: dict[str, Any]) -> dict[str, Any]:
@@ -181,7 +195,7 @@ def _strict(schema: Any) -> Any:
     return copy
 
 
-async def _completion(response: Any, model: ModelConfig, attempts: list[LLMAttempt]) -> Completion:
+def _completion(response: Any, model: ModelConfig, attempts: list[LLMAttempt]) -> Completion:
     text = response.choices[0].message.content or ""
     usage = getattr(response, "usage", None)
     return Completion(
@@ -190,17 +204,16 @@ async def _completion(response: Any, model: ModelConfig, attempts: list[LLMAttem
         usage=Usage(
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             completion_tokens=getattr(usage, "completion_tokens", 0) or 0,
-            cost_usd=await _cost(response, model),
+            cost_usd=_cost(response, model),
         ),
         attempts=tuple(attempts),
     )
 
 
-async def _cost(response: Any, model: ModelConfig) -> float | None:
+def _cost(response: Any, model: ModelConfig) -> float | None:
     """Return the price by the library's bundled list; a server of the tenant's own choice has no known price."""
-    litellm = await library.library()
     try:
-        return float(litellm.completion_cost(completion_response=response, model=model.model))
+        return float(library.loaded().completion_cost(completion_response=response, model=model.model))
     except Exception:  # isolation: an unknown price is no failure, and the library raises several kinds
         return None
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from aiops_agents.tools.addresses import asset_keys
+from aiops_agents.tools.bounded import within
 from aiops_core import AssetInventory, NoConfig, Ticket, Tool, ToolContext, ToolResult, ToolServices
 
 MAX_KEYS = 50
@@ -33,7 +34,7 @@ class AssetLookup(Tool[AssetLookupArgs]):
 
     async def invoke(self, args: AssetLookupArgs, context: ToolContext) -> ToolResult:
         """Look the keys up; the inventory matches them exactly."""
-        found = tuple(await self._assets.find(args.keys))
+        found = tuple(await within(context, self._assets.find(args.keys)))
         return ToolResult(evidence=found, summary=f"{len(found)} assets for {len(args.keys)} addresses and names.")
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from aiops_agents.tools.bounded import within
 from aiops_core import KnowledgeBase, NoConfig, Ticket, Tool, ToolContext, ToolResult, ToolServices
 
 
@@ -29,7 +30,7 @@ class KnowledgeBaseSearch(Tool[KnowledgeBaseArgs]):
 
     async def invoke(self, args: KnowledgeBaseArgs, context: ToolContext) -> ToolResult:
         """Search the articles."""
-        found = tuple(await self._knowledge.search(args.text, args.limit))
+        found = tuple(await within(context, self._knowledge.search(args.text, args.limit)))
         return ToolResult(evidence=found, summary=f"{len(found)} articles." if found else "No article.")
 
 

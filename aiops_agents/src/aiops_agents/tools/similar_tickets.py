@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from aiops_agents.tools.bounded import within
 from aiops_core import Evidence, NoConfig, Ticket, TicketHistory, Tool, ToolContext, ToolResult, ToolServices
 
 VOTERS = 10
@@ -33,7 +34,9 @@ class SimilarTickets(Tool[SimilarTicketsArgs]):
     async def invoke(self, args: SimilarTicketsArgs, context: ToolContext) -> ToolResult:
         """Search the history; the ticket itself is left out."""
         own = {context.ticket.id, context.ticket.number}
-        found = tuple(e for e in await self._history.similar(args.text, args.limit) if e.ref not in own)
+        found = tuple(
+            e for e in await within(context, self._history.similar(args.text, args.limit)) if e.ref not in own
+        )
         return ToolResult(evidence=found, summary=_summary(found))
 
 

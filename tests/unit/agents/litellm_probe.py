@@ -1,0 +1,36 @@
+"""Run as a program: completes a request against the given server and reports every look-up and connection."""
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+from aiops_agents import plugin
+from aiops_core import load_config
+from aiops_core.testing.fakes import FakeServices, make_request
+
+looked_up: list[Any] = []
+connected: list[Any] = []
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.getaddrinfo":
+        looked_up.append(arguments[0])
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        connected.append(arguments[1][:2])
+
+
+async def _complete(url: str) -> list[str]:
+    spec = next(s for s in plugin.aiops_register_llm_backends() if s.name == "litellm")
+    config = load_config(spec.config, {"models": [{"model": "openai/probe", "api_base": url}]})
+    backend = spec.factory(config, FakeServices())
+    before = [name for name in ("litellm", "openai", "langgraph") if name in sys.modules]
+    await backend.complete(make_request())
+    await backend.check_health()
+    return before
+
+
+if __name__ == "__main__":
+    sys.addaudithook(_watch)
+    loaded = asyncio.run(_complete(sys.argv[1]))
+    print(json.dumps({"looked_up": looked_up, "connected": connected, "loaded_before_first_use": loaded}))
