@@ -124,8 +124,6 @@ async def accept(database: Database, new: NewDelivery) -> Accepted:
             )
     except asyncpg.ForeignKeyViolationError:
         raise EndpointGone from None
-    except asyncpg.DataError:
-        raise
     except UNREACHABLE as error:
         raise DatabaseDown(f"PostgreSQL went away while a delivery was stored: {error}") from None
     if row is None or row["delivery_id"] is None:

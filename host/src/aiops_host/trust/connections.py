@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from aiops_core.config import PluginConfig, Secret, load_config, secret_fields, split_secrets
+from aiops_core.config import PluginConfig, Secret, is_secret_path, load_config, split_secrets
 from aiops_core.errors import AiopsError, ConfigInvalid
 from aiops_core.registry import Registry, lookup
 from aiops_core.services import Clock, HttpClient, Log
@@ -140,6 +140,10 @@ class CreatedConnection(msgspec.Struct, frozen=True, kw_only=True):
     webhook_secret: str
     headers: dict[str, str]
     setup_help: str
+
+    def at(self, public_url: str) -> CreatedConnection:
+        """Return the same with the webhook's whole address."""
+        return msgspec.structs.replace(self, webhook_url=public_url + self.webhook_url)
 
     def __repr__(self) -> str:
         return f"CreatedConnection(connection_id={self.connection_id!r})"
@@ -270,7 +274,9 @@ def webhook_secrets(row: EndpointRow, reader: SecretReader) -> tuple[Secret, ...
 async def set_plugin_setting(
     database: Database, vault: Vault, registry: Registry, tenant_id: UUID, new: NewSetting
 ) -> None:
-    """Validate and store a backend's, tool's or agent's values, its secrets sealed; secrets left out stay.
+    """Validate and store a backend's, tool's or agent's values, its secrets sealed.
+
+    A secret left out stays, but not one inside a list: its place there may belong to something else by now.
 
     Raises:
         UnknownContribution: No installed plugin provides it.
@@ -279,6 +285,8 @@ async def set_plugin_setting(
     config_type = _config_type(registry, new.kind, new.name)
     plain, fresh = split_secrets(config_type, new.config)
     async with database.tenant(tenant_id) as con:
+        stale = [s.name for s in await stored.newest_secrets(con, new.kind, new.name) if "." in s.name]
+        await stored.delete_secrets(con, new.kind, new.name, stale)
         kept = {s.name: out_of_reach(new.kind, s.name) for s in await stored.newest_secrets(con, new.kind, new.name)}
         load_config(config_type, plain, _declared(config_type, {**kept, **{k: Secret.of(v) for k, v in fresh.items()}}))
         setting = SettingRecord(
@@ -361,8 +369,7 @@ def _name(tenant_id: UUID, secret: SealedSecret) -> SecretName:
 
 def _declared(config_type: type[PluginConfig], handles: Mapping[str, Secret]) -> dict[str, Secret]:
     """Drop secrets of fields the installed plugin no longer has."""
-    names = secret_fields(config_type)
-    return {name: handle for name, handle in handles.items() if name in names}
+    return {path: handle for path, handle in handles.items() if is_secret_path(config_type, path)}
 
 
 def _sender_headers(spec: TicketingToolSpec, config: PluginConfig, webhook_secret: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ TOKEN_BYTES = 32
 MAX_TOKEN_LENGTH = 64
 MAX_PASSWORD_LENGTH = 1024
 MIN_PASSWORD_LENGTH = 12
+MAX_EMAIL_LENGTH = 254
 CONCURRENT_HASHES = 2
 """Each takes 64 MiB and a core for some 50 ms: more at a time would let logins starve everything else."""
 
@@ -103,7 +104,7 @@ async def put_user(
     Raises:
         PasswordRefused: The address or the password is not usable.
     """
-    if "@" not in email or email != email.strip() or len(email) > 254:
+    if "@" not in email or email != email.strip() or len(email) > MAX_EMAIL_LENGTH:
         raise PasswordRefused(f"{email!r} is not an email address.")
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise PasswordRefused(f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.")

@@ -1,0 +1,353 @@
+"""Deliveries as people see them: listed, shown with what came of them, and replayed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from aiops_core.compose import plain_text
+from aiops_core.errors import AiopsError
+from aiops_core.tickets import Enhancement
+from aiops_host.data.session import Connection, Database
+
+MAX_PAGE = 200
+
+DeliveryState = Literal["queued", "running", "posting", "done", "ignored", "quarantined", "parked", "dead"]
+
+
+class UnknownDelivery(AiopsError):
+    """There is no such delivery."""
+
+
+class UnknownRun(AiopsError):
+    """There is no such run."""
+
+
+class ReplayRefused(AiopsError):
+    """The delivery cannot be replayed now."""
+
+
+class CursorInvalid(AiopsError):
+    """The cursor is not one this list gave."""
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """Which deliveries to list; ``connection`` is a name or an id."""
+
+    state: DeliveryState | None = None
+    ticket: str | None = None
+    connection: str | None = None
+
+
+class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One inbound webhook and how far its work has come. Times are UTC."""
+
+    id: UUID
+    received_at: datetime
+    connection: str
+    ticketing_tool: str
+    ticket_id: str | None
+    kind: str | None
+    action: str
+    state: DeliveryState
+    reason: str | None
+    trigger: str
+    dry_run: bool
+    attempt: int
+    due_at: datetime
+    finished_at: datetime | None
+    note_url: str | None
+
+
+class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Deliveries, newest first; ``next`` asks for the page after this one."""
+
+    items: list[DeliverySummary]
+    next: str | None
+
+
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """One try at a delivery."""
+
+    number: int
+    trigger: str
+    worker: str
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: str | None
+    reason: str | None
+
+
+class StepView(msgspec.Struct, frozen=True, kw_only=True):
+    """One timed part of a run with what went in and came out."""
+
+    number: int
+    name: str
+    started_at: datetime
+    milliseconds: float
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+    error: str | None
+    model: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent execution; ``steps`` counts them."""
+
+    id: UUID
+    delivery_id: UUID
+    attempt: int
+    ticket_id: str
+    agent: str
+    agent_version: str
+    dry_run: bool
+    state: str
+    error: str | None
+    started_at: datetime
+    finished_at: datetime
+    model: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
+    steps: int
+
+
+class RunDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """A run with the ticket it read, the draft it wrote and its steps."""
+
+    run: RunSummary
+    ticket: dict[str, Any] | None
+    draft: dict[str, Any] | None
+    enhancement: dict[str, Any] | None
+    steps: list[StepView]
+
+
+class EffectView(msgspec.Struct, frozen=True, kw_only=True):
+    """One intended note: its blocks, the same as plain text, and what became of it."""
+
+    id: UUID
+    state: str
+    reason: str | None
+    attempt: int
+    reference: str
+    note_url: str | None
+    planned_at: datetime
+    confirmed_at: datetime | None
+    blocks: list[Any]
+    text: str
+
+
+class DeliveryDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery with all that came of it; of the raw body only its size and hash."""
+
+    delivery: DeliverySummary
+    external_id: str
+    proof_scheme: str
+    signed_at: datetime | None
+    traceparent: str | None
+    headers: dict[str, str]
+    body_bytes: int
+    body_sha256: str
+    attempts: list[AttemptView]
+    runs: list[RunSummary]
+    effects: list[EffectView]
+
+
+class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``dry_run`` posts nothing; ``post_again`` allows a second note beside a confirmed one."""
+
+    dry_run: bool = False
+    post_again: bool = False
+
+
+_SUMMARY = """
+    select d.delivery_id as id, d.received_at, c.name as connection, c.ticketing_tool, d.ticket_id, d.kind, d.action,
+           d.state, d.reason, d.trigger, d.dry_run, d.attempt, d.due_at, d.finished_at, e.remote_url as note_url
+    from delivery d
+    join connection c on c.tenant_id = d.tenant_id and c.connection_id = d.connection_id
+    left join lateral (
+        select x.remote_url from effect x
+        where x.tenant_id = d.tenant_id and x.delivery_id = d.delivery_id and x.state = 'confirmed'
+        order by x.confirmed_at desc limit 1
+    ) e on true
+"""
+
+_RUN = """
+    select r.run_id as id, r.delivery_id, r.attempt, r.ticket_id, r.agent, r.agent_version, r.dry_run, r.state,
+           r.error, r.started_at, r.finished_at, r.model, r.prompt_tokens, r.completion_tokens,
+           r.cost_usd::float8 as cost_usd,
+           (select count(*)::int from step s where s.tenant_id = r.tenant_id and s.run_id = r.run_id) as steps
+    from run r
+"""
+
+
+async def list_(
+    database: Database, tenant_id: UUID, filters: Filters | None = None, *, limit: int = 50, cursor: str | None = None
+) -> DeliveryPage:
+    """Return a page of the tenant's deliveries, newest first.
+
+    Raises:
+        CursorInvalid: The cursor is not one an earlier page gave.
+    """
+    limit = max(1, min(limit, MAX_PAGE))
+    where, values = _conditions(filters or Filters(), cursor)
+    async with database.tenant(tenant_id) as con:
+        rows = await con.fetch(
+            f"{_SUMMARY} where {where} order by d.received_at desc, d.delivery_id desc limit {limit + 1}", *values
+        )
+    items = [DeliverySummary(**dict(row)) for row in rows[:limit]]
+    return DeliveryPage(items=items, next=_cursor(items[-1]) if len(rows) > limit else None)
+
+
+async def show(database: Database, tenant_id: UUID, delivery_id: UUID) -> DeliveryDetail:
+    """Return one delivery with its attempts, runs and notes.
+
+    Raises:
+        UnknownDelivery: The tenant has none of that id.
+    """
+    async with database.tenant(tenant_id) as con:
+        summary = await con.fetchrow(f"{_SUMMARY} where d.delivery_id = $1", delivery_id)
+        if summary is None:
+            raise UnknownDelivery
+        received = await con.fetchrow(
+            "select external_id, proof_scheme, signed_at, traceparent, headers, body from delivery "
+            "where delivery_id = $1",
+            delivery_id,
+        )
+        attempts = await con.fetch(
+            "select number, trigger, worker, started_at, finished_at, outcome, reason from attempt "
+            "where delivery_id = $1 order by number",
+            delivery_id,
+        )
+        runs = await con.fetch(f"{_RUN} where r.delivery_id = $1 order by r.started_at", delivery_id)
+        effects = await _effects(con, delivery_id)
+    body: bytes = received["body"]
+    return DeliveryDetail(
+        delivery=DeliverySummary(**dict(summary)),
+        external_id=received["external_id"],
+        proof_scheme=received["proof_scheme"],
+        signed_at=received["signed_at"],
+        traceparent=received["traceparent"],
+        headers=received["headers"],
+        body_bytes=len(body),
+        body_sha256=hashlib.sha256(body).hexdigest(),
+        attempts=[AttemptView(**dict(row)) for row in attempts],
+        runs=[RunSummary(**dict(row)) for row in runs],
+        effects=effects,
+    )
+
+
+async def show_run(database: Database, tenant_id: UUID, run_id: UUID) -> RunDetail:
+    """Return one run with its steps.
+
+    Raises:
+        UnknownRun: The tenant has none of that id.
+    """
+    async with database.tenant(tenant_id) as con:
+        run = await con.fetchrow(f"{_RUN} where r.run_id = $1", run_id)
+        if run is None:
+            raise UnknownRun
+        what = await con.fetchrow("select ticket, draft, enhancement from run where run_id = $1", run_id)
+        steps = await con.fetch(
+            "select number, name, started_at, milliseconds, inputs, outputs, error, model, prompt_tokens, "
+            "completion_tokens, cost_usd::float8 as cost_usd from step where run_id = $1 order by number",
+            run_id,
+        )
+    return RunDetail(run=RunSummary(**dict(run)), steps=[StepView(**dict(row)) for row in steps], **dict(what))
+
+
+async def replay(database: Database, tenant_id: UUID, delivery_id: UUID, options: ReplayOptions) -> DeliverySummary:
+    """Queue a delivery once more, by a person's wish, with all its tries before it.
+
+    Raises:
+        UnknownDelivery: The tenant has none of that id.
+        ReplayRefused: It is being worked on, or names no ticket.
+    """
+    async with database.tenant(tenant_id) as con:
+        found = await con.fetchrow(
+            "select state, ticket_id from delivery where delivery_id = $1 for update", delivery_id
+        )
+        if found is None:
+            raise UnknownDelivery
+        if found["state"] in ("running", "posting"):
+            raise ReplayRefused("The delivery is being worked on; replay it when that has ended.")
+        if found["ticket_id"] is None:
+            raise ReplayRefused("The delivery names no ticket, so there is nothing to run on; have it sent again.")
+        await con.execute(
+            "update delivery set state = 'queued', trigger = 'manual', tries = 0, crashes = 0, reason = null, "
+            "action = case when action = 'none' then 'run' else action end, dry_run = $2, "
+            "post_again = post_again + case when $3 then 1 else 0 end, "
+            "due_at = clock_timestamp(), finished_at = null where delivery_id = $1",
+            delivery_id,
+            options.dry_run,
+            options.post_again,
+        )
+        row = await con.fetchrow(f"{_SUMMARY} where d.delivery_id = $1", delivery_id)
+    return DeliverySummary(**dict(row))
+
+
+async def _effects(con: Connection, delivery_id: UUID) -> list[EffectView]:
+    rows = await con.fetch(
+        "select effect_id, state, reason, attempt, reference, remote_url, planned_at, confirmed_at, body from effect "
+        "where delivery_id = $1 order by planned_at",
+        delivery_id,
+    )
+    return [_effect(row) for row in rows]
+
+
+def _effect(row: Mapping[str, Any]) -> EffectView:
+    enhancement = msgspec.json.decode(row["body"], type=Enhancement)
+    return EffectView(
+        id=row["effect_id"],
+        state=row["state"],
+        reason=row["reason"],
+        attempt=row["attempt"],
+        reference=row["reference"],
+        note_url=row["remote_url"],
+        planned_at=row["planned_at"],
+        confirmed_at=row["confirmed_at"],
+        blocks=msgspec.to_builtins(enhancement.body),
+        text=plain_text(enhancement),
+    )
+
+
+def _conditions(filters: Filters, cursor: str | None) -> tuple[str, Sequence[Any]]:
+    """Return the condition over numbered parameters, and their values."""
+    clauses, values = ["true"], list[Any]()
+    for clause, value in (
+        ("d.state = {}", filters.state),
+        ("d.ticket_id = {}", filters.ticket),
+        ("{} in (c.name, c.connection_id::text)", filters.connection),
+    ):
+        if value is not None:
+            values.append(value)
+            clauses.append(clause.format(f"${len(values)}"))
+    if cursor is not None:
+        values += _position(cursor)
+        clauses.append(f"(d.received_at, d.delivery_id) < (${len(values) - 1}, ${len(values)})")
+    return " and ".join(clauses), values
+
+
+def _cursor(last: DeliverySummary) -> str:
+    return base64.urlsafe_b64encode(f"{last.received_at.isoformat()} {last.id}".encode()).decode().rstrip("=")
+
+
+def _position(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        time, _, delivery_id = base64.urlsafe_b64decode(padded).decode().partition(" ")
+        moment, found = datetime.fromisoformat(time), UUID(delivery_id)
+        if moment.tzinfo is None:
+            raise ValueError("the time has no zone")
+    except ValueError:
+        raise CursorInvalid from None
+    return moment, found

@@ -1,0 +1,159 @@
+"""The host's HTTP application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Annotated, Any
+
+from litestar import Litestar, Request, Router
+from litestar.config.app import AppConfig
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.params import QueryParameter
+from litestar.plugins import InitPluginProtocol
+from litestar.types import Message, Scope
+
+from aiops_core.plugins import PluginManager
+from aiops_host.data.session import Database
+from aiops_host.data.wakeup import Waker
+from aiops_host.settings import Settings
+from aiops_host.trust.sessions import Sessions
+from aiops_host.trust.vault import Vault
+from aiops_host.web import connections, deliveries, docs, health, installation, intake, people
+from aiops_host.web.access import COOKIE, Access, ChosenTenant, tenant_of
+from aiops_host.web.parts import Parts
+from aiops_host.web.problems import EXCEPTION_HANDLERS
+from aiops_host.web.receiving import Receiver
+from aiops_host.web.waking import Wakes
+
+SAFE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+LITESTAR_DOCS = "/litestar-docs"
+DESCRIPTION = (
+    "Log in at /api/v1/login and send the token as Bearer. Every error is application/problem+json. "
+    "What belongs to a tenant is found only inside that tenant: name it with ?tenant=<slug> when you have several."
+)
+API_ROUTES = (
+    people.log_in,
+    people.log_out,
+    people.who_am_i,
+    deliveries.list_deliveries,
+    deliveries.show_delivery,
+    deliveries.replay_delivery,
+    deliveries.show_run,
+    connections.list_connections,
+    connections.add_connection,
+    connections.pause_connection,
+    connections.resume_connection,
+    installation.list_plugins,
+    installation.list_tenants,
+    health.parts_health,
+)
+PUBLIC_ROUTES = (intake.receive_webhook, health.live, health.ready, docs.openapi_json, docs.docs)
+
+
+def create_app(settings: Settings, plugins: PluginManager, database: Database, vault: Vault, waker: Waker) -> Litestar:
+    """Make the application; the database and the waker are closed with it.
+
+    Raises:
+        PluginConflict: Two plugins provide one name.
+    """
+    parts = _make_parts(settings, plugins, database, vault, waker)
+    api = Router("/api/v1", route_handlers=list(API_ROUTES), security=[{"bearer": []}, {"cookie": []}])
+    return Litestar(
+        route_handlers=[api, *PUBLIC_ROUTES],
+        dependencies={
+            "parts": Provide(lambda: parts, sync_to_thread=False),
+            "chosen": Provide(_chosen, sync_to_thread=False),
+        },
+        guards=[parts.access.check],
+        exception_handlers=EXCEPTION_HANDLERS,
+        before_send=[_add_headers],
+        request_max_body_size=intake.MAX_BODY_BYTES,
+        lifespan=[_closing(parts)],
+        openapi_config=_openapi(),
+        on_app_init=[_with_own_docs],
+        logging_config=None,
+    )
+
+
+def _make_parts(settings: Settings, plugins: PluginManager, database: Database, vault: Vault, waker: Waker) -> Parts:
+    sessions = Sessions(database, hours=settings.session_hours, idle_minutes=settings.session_idle_minutes)
+    return Parts(
+        settings=settings,
+        plugins=plugins,
+        registry=plugins.registry,
+        database=database,
+        vault=vault,
+        wakes=Wakes(waker),
+        sessions=sessions,
+        access=Access(sessions, database, settings.public_url),
+        receiver=Receiver(database, plugins.registry, vault),
+    )
+
+
+class _OwnDocs(InitPluginProtocol):
+    """Takes out the documentation routes Litestar adds: their pages load scripts from the internet."""
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        """Keep every route but Litestar's documentation."""
+        app_config.route_handlers = [
+            r for r in app_config.route_handlers if not (isinstance(r, Router) and r.path == LITESTAR_DOCS)
+        ]
+        return app_config
+
+
+def _with_own_docs(app_config: AppConfig) -> AppConfig:
+    # At the end, so that it comes after Litestar's plugin that adds the routes.
+    app_config.plugins.append(_OwnDocs())
+    return app_config
+
+
+def _chosen(
+    request: Request[Any, Any, Any],
+    tenant: Annotated[
+        str | None, QueryParameter(description="The tenant's slug; needed by people who have several.", max_length=63)
+    ] = None,
+) -> ChosenTenant:
+    # The guard has read the parameter; it stands here to be documented and bounded.
+    return tenant_of(request)
+
+
+def _closing(parts: Parts) -> Any:
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await parts.wakes.close()
+            await parts.database.close()
+
+    return lifespan
+
+
+async def _add_headers(message: Message, _: Scope) -> None:
+    if message["type"] == "http.response.start":
+        headers = list(message["headers"])
+        given = {name.lower() for name, _value in headers}
+        message["headers"] = headers + [pair for pair in SAFE_HEADERS if pair[0] not in given]
+
+
+def _openapi() -> OpenAPIConfig:
+    schemes: dict[str, Any] = {
+        "bearer": SecurityScheme(type="http", scheme="bearer"),
+        "cookie": SecurityScheme(type="apiKey", name=COOKIE, security_scheme_in="cookie"),
+    }
+    return OpenAPIConfig(
+        title="AI Ops",
+        version=version("aiops-host"),
+        description=DESCRIPTION,
+        path=LITESTAR_DOCS,
+        components=Components(security_schemes=schemes),
+    )

@@ -1,0 +1,186 @@
+"""Every error as ``application/problem+json`` (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
+
+from aiops_core.errors import AiopsError, ConfigInvalid
+from aiops_core.registry import UnknownContribution
+from aiops_host.data.connections import ConnectionRefused, UnknownConnection
+from aiops_host.data.deliveries import CursorInvalid, ReplayRefused, UnknownDelivery, UnknownRun
+from aiops_host.data.faults import TRY_AGAIN, UNSTORABLE
+from aiops_host.data.tenants import TenantRefused, UnknownTenant
+from aiops_host.trust.sessions import LoginRefused, PasswordRefused
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 5
+SERVER_ERROR = 500
+
+
+class FieldProblem(msgspec.Struct, frozen=True):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """An error. ``code`` is for programs and stays the same; ``detail`` is for people."""
+
+    status: int
+    code: str
+    detail: str
+    type: str = "about:blank"
+    title: str = ""
+    errors: list[FieldProblem] | msgspec.UnsetType = msgspec.UNSET
+    parts: list[Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Refused(Exception):
+    """A problem to answer with."""
+
+    def __init__(self, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
+        """Take the problem and the headers that go with it."""
+        super().__init__(problem.detail)
+        self.problem = problem
+        self.headers = dict(headers or {})
+
+
+_KNOWN: dict[type[AiopsError], tuple[int, str]] = {
+    UnknownDelivery: (404, "not-found"),
+    UnknownRun: (404, "not-found"),
+    UnknownConnection: (404, "not-found"),
+    UnknownTenant: (404, "not-found"),
+    ReplayRefused: (409, "replay-refused"),
+    ConnectionRefused: (409, "connection-refused"),
+    CursorInvalid: (400, "cursor-invalid"),
+    ConfigInvalid: (422, "config-invalid"),
+    UnknownContribution: (422, "unknown-contribution"),
+    TenantRefused: (422, "tenant-refused"),
+    PasswordRefused: (422, "password-refused"),
+    LoginRefused: (401, "login-refused"),
+}
+
+_CODES = {
+    400: "bad-request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+    500: "internal",
+    503: "unavailable",
+}
+
+_DETAILS = {
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    413: "The request's body is too large.",
+    500: "The host failed; its log says why.",
+}
+
+
+def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+    """Return the problem as a response."""
+    titled = msgspec.structs.replace(problem, title=problem.title or HTTPStatus(problem.status).phrase)
+    return Response(
+        msgspec.json.encode(titled),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers=dict(headers or {}),
+    )
+
+
+def unauthorized() -> Refused:
+    """Return the one refusal of whoever has no session."""
+    problem = Problem(status=401, code="unauthorized", detail="Log in, or send a session's token as Bearer.")
+    return Refused(problem, {"WWW-Authenticate": "Bearer"})
+
+
+def unavailable(detail: str, retry_after: int = RETRY_SECONDS) -> Refused:
+    """Return the refusal that asks the sender to come again."""
+    problem = Problem(status=503, code="unavailable", detail=detail)
+    return Refused(problem, {"Retry-After": str(retry_after)})
+
+
+def _refused(_: Request[Any, Any, Any], error: Refused) -> Response[bytes]:
+    return answer(error.problem, error.headers)
+
+
+def _http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    if error.status_code >= SERVER_ERROR:
+        log.error("request failed", exc_info=error)
+    status = error.status_code
+    problem = Problem(
+        status=status,
+        code=_CODES.get(status, f"http-{status}"),
+        detail=_DETAILS.get(status) or str(error.detail),
+        errors=_field_problems(error) or msgspec.UNSET,
+    )
+    return answer(problem, error.headers)
+
+
+def _ours(_: Request[Any, Any, Any], error: AiopsError) -> Response[bytes]:
+    known = next((_KNOWN[kind] for kind in type(error).__mro__ if kind in _KNOWN), None)
+    if known is None:
+        log.error("request failed", exc_info=error)
+        return answer(Problem(status=500, code="internal", detail=_DETAILS[500]))
+    status, code = known
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    return answer(Problem(status=status, code=code, detail=str(error)), headers)
+
+
+def _away(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    log.warning("PostgreSQL is not available: %s", error)
+    refused = unavailable("The database is not available just now; try again.")
+    return answer(refused.problem, refused.headers)
+
+
+def _unstorable(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    log.info("a value cannot be stored: %s", error)
+    return answer(Problem(status=400, code="bad-request", detail="A value holds characters that cannot be stored."))
+
+
+def _unexpected(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    log.error("request failed", exc_info=error)
+    return answer(Problem(status=500, code="internal", detail=_DETAILS[500]))
+
+
+def _field_problems(error: HTTPException) -> list[FieldProblem]:
+    if not isinstance(error, ValidationException) or not isinstance(error.extra, list):
+        return []
+    return [FieldProblem(str(item.get("key", "")), str(item.get("message", ""))) for item in error.extra if item]
+
+
+EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
+    Refused: _refused,
+    HTTPException: _http,
+    AiopsError: _ours,
+    Exception: _unexpected,
+    **dict.fromkeys(TRY_AGAIN, _away),
+    **dict.fromkeys(UNSTORABLE, _unstorable),
+}
+
+
+def documented(*statuses: int) -> dict[int, ResponseSpec]:
+    """Return the errors a route documents, for its OpenAPI entry."""
+    return {
+        status: ResponseSpec(
+            data_container=Problem,
+            description=HTTPStatus(status).phrase,
+            media_type=MEDIA_TYPE,
+            generate_examples=False,
+        )
+        for status in statuses
+    }

@@ -1,0 +1,271 @@
+"""A webhook from raw bytes to a stored delivery: proof first, then what it says, then one commit."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import re
+import secrets as random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from aiops_core.config import Secret
+from aiops_core.errors import AiopsError, PayloadInvalid, WebhookRejected
+from aiops_core.plugins import explain
+from aiops_core.registry import Registry
+from aiops_core.signatures import hmac_sha256
+from aiops_core.ticketing import TicketingToolPlugin, WebhookProof, WebhookRequest
+from aiops_core.tickets import TicketMetadata
+from aiops_host.data import intake
+from aiops_host.data.connections import SealedSecret
+from aiops_host.data.intake import Accepted, Action, EndpointGone, EndpointRow, FirstState, NewDelivery
+from aiops_host.data.session import Database
+from aiops_host.trust.connections import SecretReader, make_for_intake, webhook_secrets
+from aiops_host.trust.vault import SecretName, SecretUnreadable, Vault
+from aiops_host.watch.logs import scrub
+from aiops_host.web.endpoints import EndpointCache
+from aiops_host.web.nesting import MAX_DEPTH, too_deep
+
+log = logging.getLogger(__name__)
+
+MAX_KEY_LENGTH = 255
+MAX_REASON_LENGTH = 400
+MAX_HEADER_LENGTH = 256
+KEPT_HEADERS = frozenset({"content-type", "user-agent", "date", "webhook-id", "webhook-timestamp"})
+# What senders call their own ids, retries and event names; proofs and cookies have other names.
+KEPT_HEADER = re.compile(r"x-[a-z0-9-]*-(?:id|identifier|retry|flow|event|delivery|timestamp|attempt)")
+TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+ENDPOINT_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class IntakeUnavailable(AiopsError):
+    """The endpoint is known but cannot judge webhooks just now; the sender should send again."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEndpoint:
+    """An endpoint with its made ticketing tool. Secrets are handles that decrypt at use."""
+
+    row: EndpointRow
+    tool: TicketingToolPlugin
+    secrets: tuple[Secret, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to become of a delivery, and why if nothing."""
+
+    action: Action
+    state: FirstState
+    reason: str | None = None
+
+
+class Receiver:
+    """Receives webhooks for every tenant. Holds no plaintext secret."""
+
+    def __init__(self, database: Database, registry: Registry, vault: Vault) -> None:
+        """Take the intake's pool, the installed ticketing tools and the vault."""
+        self._database = database
+        self._registry = registry
+        self._reader = SecretReader(vault, "webhook")
+        self._endpoints: EndpointCache[KnownEndpoint] = EndpointCache()
+        self._decoy = _decoy(self._reader, vault)
+
+    async def receive(
+        self, ticketing_tool: str, endpoint_id: str, request: WebhookRequest
+    ) -> tuple[UUID, Accepted, bool]:
+        """Prove, read and store one webhook.
+
+        Returns:
+            The tenant, the delivery that keeps the webhook, and whether work is due on it.
+
+        Raises:
+            WebhookRejected: The same for an unknown endpoint, another ticketing tool's address and a wrong proof.
+            IntakeUnavailable: Our fault; nothing was stored.
+            DatabaseBusy, DatabaseDown: Nothing is known to be stored.
+        """
+        known = await self._endpoint(endpoint_id)
+        if known is None or known.row.ticketing_tool != ticketing_tool:
+            self._pretend(request.body)
+            raise WebhookRejected(check="endpoint")
+        proof = self._proof(known, request)
+        new = _delivery(known, request, proof)
+        try:
+            accepted = await intake.accept(self._database, new)
+        except EndpointGone:
+            self._endpoints.forget(endpoint_id)
+            raise WebhookRejected(check="endpoint") from None
+        return new.tenant_id, accepted, accepted.fresh and new.state == "queued"
+
+    async def _endpoint(self, endpoint_id: str) -> KnownEndpoint | None:
+        if not ENDPOINT_ID.fullmatch(endpoint_id):
+            return None
+        found, known = self._endpoints.get(endpoint_id)
+        if not found:
+            row = await intake.endpoint(self._database, endpoint_id)
+            known = self._made(row) if row else None
+            self._endpoints.put(endpoint_id, known)
+        return known
+
+    def _made(self, row: EndpointRow) -> KnownEndpoint:
+        try:
+            tool = make_for_intake(self._registry, row, self._reader)
+        except Exception as error:  # isolation: a plugin that cannot be made costs its own endpoints only
+            log.error("endpoint of tenant %s cannot judge webhooks: %s", row.tenant_id, explain(error))
+            raise IntakeUnavailable from None
+        return KnownEndpoint(row, tool, webhook_secrets(row, self._reader))
+
+    def _proof(self, known: KnownEndpoint, request: WebhookRequest) -> WebhookProof:
+        try:
+            proof = known.tool.validate_webhook(request)
+        except SecretUnreadable as error:
+            log.error("tenant %s: %s", known.row.tenant_id, error)
+            raise IntakeUnavailable from None
+        except WebhookRejected as error:
+            log.info("webhook refused for tenant %s: %s", known.row.tenant_id, error.check)
+            if error.check != "signature":
+                self._pretend(request.body)
+            raise
+        except Exception as error:  # isolation: what a plugin cannot judge is not proven
+            log.warning("%s failed to judge a webhook: %s", known.row.ticketing_tool, explain(error))
+            raise WebhookRejected(check="plugin") from None
+        if not _is_proof(proof):
+            log.warning("%s answered no usable proof", known.row.ticketing_tool)
+            raise WebhookRejected(check="plugin")
+        return proof
+
+    def _pretend(self, body: bytes) -> None:
+        """Do the work of one verification, so that a refusal takes as long whatever it was refused for."""
+        with self._decoy.open() as value:
+            hmac.compare_digest(hmac_sha256(value, body), bytes(32))
+
+
+def decide(metadata: TicketMetadata, row: EndpointRow) -> Decision:
+    """Return what a readable webhook starts: a run, learning from a resolved ticket, or nothing."""
+    by_us = metadata.actor_id is not None and metadata.actor_id == row.account_id
+    if by_us or metadata.effect_reference is not None:
+        return Decision("none", "ignored", "This is our own note coming back.")
+    if metadata.kind in row.run_on:
+        return Decision("run", "queued")
+    if metadata.kind == "resolved":
+        return Decision("learn", "queued")
+    starts = ", ".join(row.run_on) or "nothing"
+    return Decision(
+        "none", "ignored", f"A ticket that was {metadata.kind} starts no run here; this connection runs on: {starts}."
+    )
+
+
+def read_metadata(tool: TicketingToolPlugin, name: str, request: WebhookRequest) -> TicketMetadata:
+    """Ask the ticketing tool what the webhook says, and check that it can be stored.
+
+    Raises:
+        PayloadInvalid: It cannot be read; the message says why.
+    """
+    if too_deep(request.body):
+        raise PayloadInvalid(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    try:
+        metadata = tool.extract_metadata(request)
+        checked = msgspec.convert(msgspec.to_builtins(metadata), TicketMetadata)
+    except PayloadInvalid:
+        raise
+    except Exception as error:  # isolation: the proof was valid, so the webhook is kept whatever its reader does
+        log.warning("%s failed to read a webhook: %s", name, explain(error))
+        raise PayloadInvalid(f"{name} failed to read the body: {explain(error)}") from None
+    if not checked.ticket_id or len(checked.ticket_id) > MAX_KEY_LENGTH or not _storable(checked.ticket_id):
+        raise PayloadInvalid("The ticket's id is empty, too long or not printable.")
+    return checked
+
+
+def _delivery(known: KnownEndpoint, request: WebhookRequest, proof: WebhookProof) -> NewDelivery:
+    body_hash = hashlib.sha256(request.body).hexdigest()
+    metadata: TicketMetadata | None = None
+    try:
+        metadata = read_metadata(known.tool, known.row.ticketing_tool, request)
+        decision = decide(metadata, known.row)
+    except PayloadInvalid as error:
+        decision = Decision("none", "quarantined", _printable(str(error))[:MAX_REASON_LENGTH])
+    revision = _key(metadata.revision) if metadata and metadata.revision else body_hash
+    return NewDelivery(
+        tenant_id=known.row.tenant_id,
+        connection_id=known.row.connection_id,
+        endpoint_id=known.row.endpoint_id,
+        external_id=_key(metadata.delivery_id) if metadata and metadata.delivery_id else body_hash,
+        dedup_key=_second_key(metadata, revision) if metadata else None,
+        headers=_kept_headers(request.headers, known.secrets),
+        body=request.body,
+        proof_scheme=proof.scheme,
+        signed_at=proof.sent_at,
+        ticket_id=metadata.ticket_id if metadata else None,
+        kind=metadata.kind if metadata else None,
+        actor_id=_key(metadata.actor_id) if metadata and metadata.actor_id else None,
+        revision=revision if metadata else None,
+        traceparent=_traceparent(request.headers),
+        action=decision.action,
+        state=decision.state,
+        reason=decision.reason,
+    )
+
+
+def _second_key(metadata: TicketMetadata, revision: str) -> str:
+    parts = (metadata.ticket_id, metadata.kind, revision)
+    return hashlib.sha256(b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)).hexdigest()
+
+
+def _key(value: str) -> str:
+    """Return a sender's identifier as it can be stored and indexed; an unusable one by its hash."""
+    if len(value) <= MAX_KEY_LENGTH and _storable(value):
+        return value
+    return "sha256:" + hashlib.sha256(value.encode(errors="surrogatepass")).hexdigest()
+
+
+def _storable(text: str) -> bool:
+    return text.isprintable()
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in scrub(text))
+
+
+def _kept_headers(headers: Mapping[str, str], secrets: tuple[Secret, ...]) -> dict[str, str]:
+    """Return the headers worth keeping: none that may carry a proof, none whose value holds a webhook secret."""
+    kept = {
+        name: value
+        for name, value in headers.items()
+        if (name in KEPT_HEADERS or KEPT_HEADER.fullmatch(name))
+        and len(value) <= MAX_HEADER_LENGTH
+        and value.isprintable()
+    }
+    for secret in secrets:
+        with secret.open() as plaintext:
+            kept = {name: value for name, value in kept.items() if plaintext not in value}
+    return kept
+
+
+def _traceparent(headers: Mapping[str, str]) -> str:
+    given = headers.get("traceparent", "")
+    if TRACEPARENT.fullmatch(given):
+        return given
+    return f"00-{random.token_hex(16)}-{random.token_hex(8)}-01"
+
+
+def _is_proof(proof: object) -> bool:
+    if not isinstance(proof, WebhookProof):
+        return False
+    scheme: object = proof.scheme
+    sent_at: object = proof.sent_at
+    timed = sent_at is None or (isinstance(sent_at, datetime) and sent_at.tzinfo is not None)
+    return timed and isinstance(scheme, str) and _storable(scheme)
+
+
+def _decoy(reader: SecretReader, vault: Vault) -> Secret:
+    nobody = UUID(int=0)
+    name = SecretName(tenant_id=nobody, owner_kind="endpoint", owner_id="0" * 32, name="webhook", version=1)
+    sealed = vault.seal(name, random.token_urlsafe(32))
+    return reader.handle(
+        nobody, SealedSecret(owner_kind="endpoint", owner_id="0" * 32, name="webhook", version=1, sealed=sealed)
+    )

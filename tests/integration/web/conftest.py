@@ -1,0 +1,158 @@
+"""The host's application in process, with one connection in each of two tenants."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import httpx
+import pytest
+from litestar import Litestar
+from tests.support.databases import TenantRow, TwoTenants
+from tests.support.postbox import postbox_plugins, sign
+
+from aiops_core import PluginManager
+from aiops_host.data.session import Database
+from aiops_host.settings import Settings
+from aiops_host.trust.connections import CreatedConnection, NewConnection, create_connection
+from aiops_host.trust.sessions import put_user
+from aiops_host.trust.vault import Vault
+from aiops_host.web.app import create_app
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Bell:
+    """Hears every wake-up; one that is broken raises, one that hangs never answers."""
+
+    heard: list[tuple[UUID, UUID]] = field(default_factory=list)
+    broken: bool = False
+    hangs: bool = False
+
+    async def wake(self, tenant_id: UUID, delivery_id: UUID) -> None:
+        """Note the wake-up."""
+        if self.broken:
+            raise ConnectionError("the bell is broken")
+        if self.hangs:
+            await asyncio.Event().wait()
+        self.heard.append((tenant_id, delivery_id))
+
+    async def ping(self) -> bool:
+        """Answer unless it hangs."""
+        if self.hangs:
+            await asyncio.Event().wait()
+        return not self.broken
+
+    async def aclose(self) -> None:
+        """Hold nothing."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """A tenant's connection, and how its sender posts."""
+
+    tenant: TenantRow
+    connection: CreatedConnection
+    http: httpx.AsyncClient
+
+    @property
+    def path(self) -> str:
+        """The webhook's path."""
+        return f"/webhooks/postbox/{self.connection.endpoint_id}"
+
+    async def post(self, body: bytes, **headers: str) -> httpx.Response:
+        """Send a signed webhook."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.http.post(
+            self.path, content=body, headers={**sign(self.connection.webhook_secret, body), **named}
+        )
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Settings without a server of their own."""
+    return Settings(base_url="https://aiops.example")
+
+
+@pytest.fixture
+def vault() -> Vault:
+    """A vault with a key of its own."""
+    return Vault(bytes(range(32)))
+
+
+@pytest.fixture
+def plugins() -> PluginManager:
+    """The postbox only."""
+    return postbox_plugins()
+
+
+@pytest.fixture
+def bell() -> Bell:
+    """What hears wake-ups."""
+    return Bell()
+
+
+@pytest.fixture
+def app(settings: Settings, plugins: PluginManager, opened: Database, vault: Vault, bell: Bell) -> Litestar:
+    """The host's application over the test's database."""
+    return create_app(settings, plugins, opened, vault, bell)
+
+
+@pytest.fixture
+async def http(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that sends no cookie it was not told to send."""
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="https://aiops.example") as client:
+        yield client
+
+
+@pytest.fixture
+async def doors(
+    two_tenants: TwoTenants, opened: Database, vault: Vault, plugins: PluginManager, http: httpx.AsyncClient
+) -> tuple[Door, Door]:
+    """A connection in each of the two tenants."""
+    made = []
+    for tenant in two_tenants:
+        new = NewConnection(name="front door", ticketing_tool="postbox", config={"api_token": "t0ken"})
+        connection = await create_connection(opened, vault, plugins.registry, tenant.tenant_id, new)
+        made.append(Door(tenant, connection, http))
+    return made[0], made[1]
+
+
+@pytest.fixture
+def door(doors: tuple[Door, Door]) -> Door:
+    """The connection of tenant a."""
+    return doors[0]
+
+
+@dataclass(frozen=True)
+class Staff:
+    """Bearer headers of people, by what they are."""
+
+    admin_a: dict[str, str]
+    technician_a: dict[str, str]
+    reader_a: dict[str, str]
+    admin_b: dict[str, str]
+    platform: dict[str, str]
+
+
+@pytest.fixture
+async def staff(two_tenants: TwoTenants, opened: Database, app: Litestar, http: httpx.AsyncClient) -> Staff:
+    """One person per role, logged in."""
+    a, b = two_tenants.a.tenant_id, two_tenants.b.tenant_id
+    await put_user(opened, "admin@a.example", PASSWORD, roles={a: "tenant-admin"})
+    await put_user(opened, "tech@a.example", PASSWORD, roles={a: "technician"})
+    await put_user(opened, "reader@a.example", PASSWORD, roles={a: "read-only"})
+    await put_user(opened, "admin@b.example", PASSWORD, roles={b: "tenant-admin"})
+    await put_user(opened, "root@example.com", PASSWORD, platform_admin=True)
+    emails = ("admin@a.example", "tech@a.example", "reader@a.example", "admin@b.example", "root@example.com")
+    return Staff(*[await bearer(http, email) for email in emails])
+
+
+async def bearer(http: httpx.AsyncClient, email: str) -> dict[str, str]:
+    """Log in and return the header to send."""
+    answer = await http.post("/api/v1/login", json={"email": email, "password": PASSWORD})
+    assert answer.status_code == 200, answer.text
+    http.cookies.clear()
+    return {"Authorization": f"Bearer {answer.json()['token']}"}
