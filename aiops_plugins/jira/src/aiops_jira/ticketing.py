@@ -115,8 +115,10 @@ class JiraTicketingTool(TicketingToolPlugin):
 
     async def delete_effect(self, ticket_id: str, ref: RemoteRef) -> None:
         """Delete a comment; one that is gone is fine."""
+        if not (ref.id.isascii() and ref.id.isdigit()):
+            raise TicketingRefused(f"{ref.id!r} is no Jira comment's id.")
         try:
-            await self._client.write("DELETE", f"{self._issue(ticket_id)}/comment/{quote(ref.id, safe='')}")
+            await self._client.write("DELETE", f"{self._issue(ticket_id)}/comment/{ref.id}")
         except TicketNotFound:
             return
 
