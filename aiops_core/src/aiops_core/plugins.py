@@ -207,6 +207,8 @@ def _discover(found: Iterable[Distribution] | None) -> list[_Found]:
 def _plugins_of(distribution: Distribution) -> list[_Found]:
     try:
         points = [point for point in distribution.entry_points if point.group == hookspecs.PROJECT]
+        if points and not distribution.name:
+            raise ValueError("it has no name")
         return [_Found(point, distribution.name, distribution.version) for point in points]
     except Exception as error:  # isolation: any installed distribution may have broken metadata
         log.warning("passing over a distribution whose metadata cannot be read (%s)", explain(error))

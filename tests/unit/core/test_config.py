@@ -1,0 +1,165 @@
+"""Configuration of plugins: validation, schema and secrets that cannot print."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import traceback
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+
+from aiops_core import (
+    ConfigInvalid,
+    NoConfig,
+    PluginConfig,
+    Secret,
+    config_schema,
+    load_config,
+    secret_fields,
+    split_secrets,
+)
+
+CANARY = "canary-7f3e9a"
+
+
+class DeskConfig(PluginConfig, frozen=True, kw_only=True):
+    """A plugin's configuration with every way to write a secret."""
+
+    url: Annotated[str, msgspec.Meta(title="Address", pattern="^https://")]
+    token: Annotated[Secret, msgspec.Meta(title="Token", description="From the profile page.")]
+    spare: Secret | None = None
+    titled: Annotated[Secret | None, msgspec.Meta(title="Second token")] = None
+    pages: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
+
+
+GOOD: dict[str, Any] = {"url": "https://desk.example", "token": CANARY}
+
+
+def test_values_become_a_configuration() -> None:
+    """Valid values become the Struct; a plaintext under a secret field becomes a handle."""
+    config = load_config(DeskConfig, {**GOOD, "spare": "other"})
+    assert config.url == "https://desk.example"
+    assert config.pages == 10
+    with config.token.open() as value:
+        assert value == CANARY
+
+
+def test_handles_take_precedence() -> None:
+    """A handle given by the host wins over a value of the same field."""
+    config = load_config(DeskConfig, GOOD, {"token": Secret.of("from the vault")})
+    with config.token.open() as value:
+        assert value == "from the vault"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"url": "ftp://desk.example"}, "$.url"),
+        ({"url": None}, "$.url"),
+        ({"pages": 0}, "$.pages"),
+        ({"pages": "many"}, "$.pages"),
+        ({"tokn": CANARY}, "tokn"),
+        ({"token": ""}, "$.token"),
+        ({"token": None}, "$.token"),
+        ({"token": [CANARY]}, "$.token"),
+        ({"spare": {"x": CANARY}}, "$.spare"),
+        ({"titled": 7}, "$.titled"),
+    ],
+)
+def test_wrong_field_is_named_without_its_value(change: dict[str, Any], named: str) -> None:
+    """A wrong or unknown field is refused with its path, and the error shows no secret, not even its traceback."""
+    with pytest.raises(ConfigInvalid) as error:
+        load_config(DeskConfig, {**GOOD, **change})
+    assert "DeskConfig" in str(error.value)
+    assert named in str(error.value)
+    assert CANARY not in "".join(traceback.format_exception(error.value))
+
+
+def test_missing_field_is_named() -> None:
+    """A missing field is refused by its name."""
+    with pytest.raises(ConfigInvalid, match="token"):
+        load_config(DeskConfig, {"url": "https://desk.example"})
+
+
+def test_secret_handle_for_an_unknown_field_is_refused() -> None:
+    """A handle under a name that is no field is refused like any unknown field."""
+    with pytest.raises(ConfigInvalid, match="tokn"):
+        load_config(DeskConfig, GOOD, {"tokn": Secret.of(CANARY)})
+
+
+def test_secret_cannot_print() -> None:
+    """Neither the handle nor the configuration that holds it shows the plaintext, however they are printed."""
+    config = load_config(DeskConfig, GOOD)
+    shown = [repr(config), str(config), f"{config}", repr(config.token), str(config.token), f"{config.token}"]
+    shown += ["%s %r" % (config.token, config), repr({"x": [config]}), ascii(config)]  # noqa: UP031 - as logging does
+    assert not [text for text in shown if CANARY in text]
+    assert "[secret]" in repr(config)
+    assert not hasattr(config.token, "__dict__")
+
+
+def test_secret_cannot_be_serialised() -> None:
+    """A handle, and a configuration that holds one, can be neither pickled nor copied nor encoded."""
+    config = load_config(DeskConfig, GOOD)
+    for value in (config, config.token):
+        for attempt in (pickle.dumps, copy.deepcopy, msgspec.json.encode, msgspec.msgpack.encode, msgspec.to_builtins):
+            with pytest.raises(TypeError) as error:
+                attempt(value)
+            assert CANARY not in str(error.value)
+        with pytest.raises(TypeError):
+            json.dumps(value)
+    with pytest.raises(TypeError):
+        copy.copy(config.token)
+
+
+def test_secrets_are_not_compared_by_content() -> None:
+    """Two handles on one plaintext are not equal, so that equality tells nothing about it."""
+    assert Secret.of(CANARY) != Secret.of(CANARY)
+
+
+def test_secret_is_opened_at_use() -> None:
+    """The opener runs at each use, not before."""
+    calls: list[int] = []
+    secret = Secret(lambda: calls.append(1) or CANARY)  # type: ignore[func-returns-value]
+    assert calls == []
+    for _ in range(2):
+        with secret.open() as value:
+            assert value == CANARY
+    assert calls == [1, 1]
+
+
+def test_secret_fields_are_found_however_written() -> None:
+    """A secret is one whether plain, optional, annotated or both."""
+    assert secret_fields(DeskConfig) == ("token", "spare", "titled")
+    assert secret_fields(NoConfig) == ()
+
+
+def test_secrets_part_from_open_values() -> None:
+    """Plaintexts of secret fields leave the values that may be stored openly; absent ones are left out."""
+    plain, secrets = split_secrets(DeskConfig, {**GOOD, "spare": None, "titled": "t", "pages": 3})
+    assert plain == {"url": "https://desk.example", "pages": 3}
+    assert secrets == {"token": CANARY, "titled": "t"}
+
+
+def test_schema_describes_the_form() -> None:
+    """The JSON schema carries titles, bounds and required fields; secrets are write-only, unknown fields refused."""
+    schema = config_schema(DeskConfig)
+    token = schema["properties"]["token"]
+    assert token["writeOnly"] is True
+    assert token["format"] == "password"
+    assert (token["title"], token["description"]) == ("Token", "From the profile page.")
+    assert schema["properties"]["titled"]["anyOf"][0]["writeOnly"] is True
+    assert schema["properties"]["url"]["pattern"] == "^https://"
+    assert schema["properties"]["pages"]["maximum"] == 100
+    assert schema["required"] == ["url", "token"]
+    assert schema["additionalProperties"] is False
+    assert json.dumps(schema)
+
+
+def test_unknown_field_is_refused_even_without_any() -> None:
+    """A plugin without configuration refuses every field."""
+    assert load_config(NoConfig, {}) == NoConfig()
+    with pytest.raises(ConfigInvalid, match="colour"):
+        load_config(NoConfig, {"colour": "red"})
