@@ -29,7 +29,11 @@ _MAX_STEPS = 3
 _NUMBERED_BONUS = 1.25
 
 _BRACKETED = re.compile(r"[\[【](\s?\^?\d[^\]】]{0,60})[\]】]")
-_WHO = re.compile(r"^(?:(?:i|we)(?:['\u2019]ve|\s+(?:have|had)(?!\s+to\b))?|(?:ich|wir)\s+haben?)\s+(?=\w)", re.I)
+_WHO = re.compile(
+    r"^(?:(?:i|we)(?:['\u2019]ve|\s+(?:have|had)(?!\s+to\b))?|(?:ich|wir)\s+haben?)\s+"
+    r"(?!(?:am|are|was|were|can|could|will|would|must|should|do|did|think|have|had)\b|\w+n['\u2019]t\b)(?=\w)",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ MIN_KIN = 1.5
 
 MIN_KIN_ARTICLE = 7.5
 MIN_SHARED_ARTICLE = 3
-"""An article must share this much with the ticket, and with the closest past ticket counted half."""
+"""An article not clearly about the ticket must share this much with it, with the closest past ticket counted half."""
 
 
 async def rank(state: RunState, context: RunContext) -> StepResult:
@@ -108,12 +108,15 @@ def _alike_tickets(items: list[Evidence], wanted: frozenset[str]) -> list[Eviden
 
 
 def _alike_articles(items: list[Evidence], wanted: frozenset[str], closest: list[Evidence]) -> list[Evidence]:
-    """A requester's words and an article's differ; the closest past ticket has both."""
-    if not closest:
-        return [item for item in items if len(_terms_of(item) & wanted) > _needed(wanted)]
-    known = _terms_of(closest[0]) - wanted
-    shared = [(item, len(_terms_of(item) & wanted), len(_terms_of(item) & known)) for item in items]
-    return [i for i, n, kin in shared if n >= MIN_SHARED_ARTICLE and n + kin / 2 >= MIN_KIN_ARTICLE]
+    """Keep what is clearly about the ticket, or about the closest past ticket: a requester lacks an article's words."""
+    known = _terms_of(closest[0]) - wanted if closest else frozenset()
+    shared = [(item, len(said & wanted), len(said & known)) for item in items for said in (_terms_of(item),)]
+    needed = _needed(wanted)
+    return [
+        item
+        for item, own, kin in shared
+        if own > needed or (own >= MIN_SHARED_ARTICLE and own + kin / 2 >= MIN_KIN_ARTICLE)
+    ]
 
 
 def _needed(wanted: frozenset[str]) -> int:
