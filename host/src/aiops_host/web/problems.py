@@ -83,6 +83,9 @@ _CODES = {
     503: "unavailable",
 }
 
+# Names Litestar keeps for itself, and what they are called outside.
+_OUTSIDE = {"delivery_state": "state", "data": "body"}
+
 _DETAILS = {
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
@@ -121,12 +124,12 @@ def _refused(_: Request[Any, Any, Any], error: Refused) -> Response[bytes]:
 def _http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     if error.status_code >= SERVER_ERROR:
         log.error("request failed", exc_info=error)
-    status = error.status_code
+    status, fields = error.status_code, _field_problems(error)
     problem = Problem(
         status=status,
         code=_CODES.get(status, f"http-{status}"),
-        detail=_DETAILS.get(status) or str(error.detail),
-        errors=_field_problems(error) or msgspec.UNSET,
+        detail="The request does not fit; see errors." if fields else _DETAILS.get(status) or str(error.detail),
+        errors=fields or msgspec.UNSET,
     )
     return answer(problem, error.headers)
 
@@ -160,7 +163,8 @@ def _unexpected(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
 def _field_problems(error: HTTPException) -> list[FieldProblem]:
     if not isinstance(error, ValidationException) or not isinstance(error.extra, list):
         return []
-    return [FieldProblem(str(item.get("key", "")), str(item.get("message", ""))) for item in error.extra if item]
+    named = [(str(item.get("key", "")), str(item.get("message", ""))) for item in error.extra]
+    return [FieldProblem(_OUTSIDE.get(name, name), message) for name, message in named]
 
 
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {

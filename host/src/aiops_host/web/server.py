@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 from collections.abc import Callable, Iterator
-from typing import Any
 
+import msgspec
 import uvicorn
 import uvloop
 
@@ -46,7 +47,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Drain on the first SIGTERM or SIGINT, cut off on the second; uvicorn would raise the signal anew at the end."""
+        """Drain on the first SIGTERM or SIGINT, cut off on a second Ctrl-C; uvicorn would raise the signal anew."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)
@@ -56,16 +57,13 @@ class Server(uvicorn.Server):
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
 
-    async def startup(self, sockets: Any = None) -> None:
-        """Open the port, then say so."""
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections, then say so."""
         await super().startup(sockets=sockets)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         log.info("listening on http://%s:%s", host, port)
         if self._listening is not None:
             self._listening(host, port)
-
-    def _log_started_message(self, listeners: Any) -> None:
-        """Leave it to :meth:`startup`."""
 
 
 def serve(
@@ -109,10 +107,15 @@ async def _serve(
         {"app": settings.database_url, "intake": settings.intake_database_url},
         {"app": max(2, settings.pool_size - intake), "intake": intake},
     )
+    try:
+        bound = _bind(settings.host, settings.port)
+    except CannotListen:
+        await database.close()
+        raise
+    # The port is known now, so that the addresses the host gives out are right even where it chose the port.
+    settings = msgspec.structs.replace(settings, port=bound.getsockname()[1])
     config = uvicorn.Config(
         create_app(settings, plugins, database, vault, waker),
-        host=settings.host,
-        port=settings.port,
         http=deadline_protocol(read_seconds, MAX_CONNECTIONS),
         ws="none",
         log_config=None,
@@ -124,9 +127,22 @@ async def _serve(
         timeout_graceful_shutdown=DRAIN_SECONDS,
         lifespan="on",
     )
-    server = Server(config, listening)
-    try:
-        await server.serve()
-    except SystemExit:
-        raise CannotListen(f"Cannot listen on {settings.host}:{settings.port}; the log says why.") from None
+    await Server(config, listening).serve(sockets=[bound])
     return 0
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Take the address; connections are refused until the server listens."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        raise CannotListen(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Set AIOPS_HOST and AIOPS_PORT to a free address."
+        ) from None
+    bound.set_inheritable(False)
+    return bound
