@@ -11,7 +11,7 @@ Issue = dict[str, Any]
 
 UNBOUNDED = "Unbounded JQL queries are not allowed here. Please add a search restriction to your query."
 _CLAUSE = re.compile(
-    r"\s*(\w+)\s*(>=|<=|!=|=|>|<|not\s+in\b|in\b|is\s+not\b|is\b)\s*(\([^)]*\)|\"[^\"]*\"|[^\s()]+)\s*", re.I
+    r"\s*(\w+)\s*(>=|<=|!=|=|>|<|not\s+in\b|in\b|is\s+not\b|is\b)\s*(\([^)]*\)|\"[^\"]*\"|[^\s()=<>!]+)\s*", re.I
 )
 _AGE = re.compile(r"-(\d+)([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
