@@ -216,7 +216,7 @@ class _Prose:
                 self.kind = _section_kind(heading)
             return
         for sentence in _sentences(_BULLET.sub("", line)):
-            text, citations = without_citations(_EMPHASIS.sub(r"\2", sentence))
+            text, citations = without_citations(_EMPHASIS.sub(r"\2", sentence[:MAX_CLAIM_CHARACTERS]))
             self._add(Claim(text.strip(), citations))
 
     def _add(self, claim: Claim) -> None:
@@ -292,7 +292,7 @@ def _cleaned(text: str) -> str:
 
 def _is_deed(claim: Claim, evidence: Sequence[Evidence]) -> bool:
     lead = claim.text.partition("```")[0].strip(" .!")
-    if not (_DEED if claim.citations else _UNCITED_DEED).search(lead):
+    if not (_DEED if claim.citations else _UNCITED_DEED).search(re.sub("[*_`]", "", lead)):
         return False
     cited = (evidence[number - 1] for number in claim.citations)
     return not any(lead.casefold() in clean_text(f"{e.text} {e.resolution or ''}").casefold() for e in cited)
