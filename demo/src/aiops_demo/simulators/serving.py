@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 import uvicorn
 from litestar import Litestar, Request, Response, get, post, route
+from litestar.handlers import HTTPRouteHandler
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from aiops_demo.simulators.base import Behaviour, Call, Drop, VendorSimulator
@@ -23,19 +24,37 @@ METHODS: list[Literal["GET", "POST", "PUT", "PATCH", "DELETE"]] = ["GET", "POST"
 def application(simulator: VendorSimulator) -> Litestar:
     """Return the simulator's ASGI application."""
 
+    @route(["/", "/{path:path}"], http_method=METHODS)
+    async def vendor(request: Request[Any, Any, Any]) -> Response[bytes]:
+        try:
+            answer = await simulator.answer(await _call(request))
+        except Drop:
+            request.scope["state"]["transport"].abort()
+            return Response(b"")
+        media_type = answer.headers.get("Content-Type", "application/json")
+        return Response(
+            answer.encoded(), status_code=answer.status, headers=dict(answer.headers), media_type=media_type
+        )
+
+    async def close() -> None:
+        await simulator.aclose()
+
+    handlers = [*_control(simulator), vendor]
+    return Litestar(handlers, openapi_config=None, logging_config=None, on_shutdown=[close])
+
+
+def _control(simulator: VendorSimulator) -> list[HTTPRouteHandler]:
+    """Return the routes by which tests and the demo drive a simulator, below ``/_/``."""
+
     @get("/_/posted")
     async def posted() -> Response[bytes]:
         return _json(simulator.posted)
 
     @get("/_/stats")
     async def stats() -> Response[bytes]:
-        return _json(
-            {
-                "total": sum(simulator.stats.values()),
-                "calls": dict(simulator.stats),
-                "statuses": {str(status): count for status, count in simulator.statuses.items()},
-            }
-        )
+        statuses = {str(status): count for status, count in simulator.statuses.items()}
+        total = sum(simulator.stats.values())
+        return _json({"total": total, "calls": dict(simulator.stats), "statuses": statuses})
 
     @post("/_/tickets")
     async def add_ticket(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -54,24 +73,7 @@ def application(simulator: VendorSimulator) -> Litestar:
         simulator.behave(behaviour)
         return _json(behaviour)
 
-    @route(["/", "/{path:path}"], http_method=METHODS)
-    async def vendor(request: Request[Any, Any, Any]) -> Response[bytes]:
-        try:
-            answer = await simulator.answer(await _call(request))
-        except Drop:
-            request.scope["state"]["transport"].abort()
-            return Response(b"")
-        media_type = answer.headers.get("Content-Type", "application/json")
-        return Response(
-            answer.encoded(), status_code=answer.status, headers=dict(answer.headers), media_type=media_type
-        )
-
-    async def close() -> None:
-        await simulator.aclose()
-
-    return Litestar(
-        [posted, stats, add_ticket, behave, vendor], openapi_config=None, logging_config=None, on_shutdown=[close]
-    )
+    return [posted, stats, add_ticket, behave]
 
 
 @asynccontextmanager
