@@ -189,6 +189,35 @@ async def test_no_call_is_made_before_the_wait_is_over() -> None:
     assert len(http.requests) == 2
 
 
+async def test_a_success_ends_the_growing_pauses() -> None:
+    """Pauses of our own choice grow with each refusal and begin anew after an answer."""
+    answers = [429, 429, 200, 429]
+    body = {"request": {"id": "1", "subject": "x"}, "response_status": {"status_code": 2000}}
+    clock = FrozenClock()
+    http = FakeHttp(lambda _: Answer(answers.pop(0), json=body))
+    config = load_config(ServiceDeskConfig, {"base_url": "https://desk.example", "technician_key": "key-9f"})
+    tool = ServiceDeskTool(config, FakeServices(http=http, clock=clock))
+    waits = []
+    while answers:
+        try:
+            await tool.get_ticket("1")
+        except TicketingUnavailable as error:
+            waits.append(error.retry_after)
+        clock.advance(10)
+    assert waits == [2.0, 4.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("raw", "title"),
+    [(b"caf\xe9 & bar", "caf\ufffd & bar"), (b"cut \\ud83d", "cut ?"), (b"whole \\ud83d\\udee0", "whole \U0001f6e0")],
+    ids=range(3),
+)
+async def test_broken_characters_do_not_hide_a_ticket(raw: bytes, title: str) -> None:
+    """A text with bytes that are no UTF-8, or cut amid a character, is read all the same."""
+    body = b'{"request": {"id": "1", "subject": "' + raw + b'"}, "response_status": {"status_code": 2000}}'
+    assert (await answering(200, body).get_ticket("1")).title == title
+
+
 async def test_deleting_is_repeatable() -> None:
     """A note that is gone counts as deleted, and a lost answer is one to try again."""
     await answering(404, failed(4007)).delete_effect("1", RemoteRef(id="2"))

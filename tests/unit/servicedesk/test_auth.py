@@ -27,12 +27,23 @@ CLOUD = {
 }
 
 
+class Interleaved(FakeHttp):
+    """A client whose answers take their turn, so that calls at the same time meet."""
+
+    async def request(self, method: str, url: str, **options: Any) -> HttpResponse:
+        """Let others go first."""
+        await asyncio.sleep(0)
+        answer = await super().request(method, url, **options)
+        await asyncio.sleep(0)
+        return answer
+
+
 class Zoho:
     """An accounts server that numbers its tokens, and an API that takes the live ones."""
 
     def __init__(self) -> None:
         self.clock = FrozenClock()
-        self.http = FakeHttp(self._answer)
+        self.http = Interleaved(self._answer)
         self.tool = ServiceDeskTool(
             load_config(ServiceDeskConfig, CLOUD), FakeServices(http=self.http, clock=self.clock)
         )
@@ -135,10 +146,11 @@ async def test_a_token_that_stays_refused_ends_the_call() -> None:
         (Answer(429), TicketingUnavailable),
         (Answer(200, content=b"<html>"), TicketingUnavailable),
         (Answer(200, json=[]), TicketingUnavailable),
+        (Answer(200, content=b'{"a":' * 50_000), TicketingUnavailable),
         (HttpFailed("no answer", sent=True), TicketingUnavailable),
         (HttpFailed("no route", sent=False), TicketingUnavailable),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 async def test_without_a_token_nothing_is_written(answer: Any, error: type[Exception]) -> None:
     """However the accounts server fails, the note was certainly not posted, and no secret is told."""

@@ -8,6 +8,7 @@ import pytest
 from aiops_core.config import config_schema, load_config, secret_fields
 from aiops_core.errors import ConfigInvalid
 from aiops_core.testing.fakes import FakeServices
+from aiops_core.ticketing import TicketingToolPlugin
 from aiops_servicedesk import plugin
 from aiops_servicedesk.config import ServiceDeskConfig
 
@@ -91,7 +92,7 @@ def test_the_factory_opens_a_connection() -> None:
     """The record's factory makes the tool without I/O or a running loop."""
     (spec,) = plugin.aiops_register_ticketing_tools()
     for values in (GOOD, CLOUD):
-        assert spec.factory(load_config(spec.config, values), FakeServices())
+        assert isinstance(spec.factory(load_config(spec.config, values), FakeServices()), TicketingToolPlugin)
 
 
 def test_the_plugin_module_is_light() -> None:

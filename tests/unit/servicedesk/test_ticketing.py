@@ -1,5 +1,6 @@
 """What the tool asks of the API: few calls, nobody notified, no note overlooked."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -339,3 +340,21 @@ async def test_a_ticket_deleted_meanwhile_is_left_out() -> None:
     Shelf(desk, {"1": 5, "2": 6, "3": 7})
     del desk.answers["GET /requests/2"]
     assert await titles(desk, TicketQuery()) == ["t1", "t3"]
+
+
+async def test_a_search_leaves_calls_for_notes() -> None:
+    """While a search waits for its share of calls, the rest of the cap is free for the others."""
+    desk = Desk(calls_per_minute=6)
+    Shelf(desk, {str(n): 100 + n for n in range(1, 9)})
+    search = desk.tool.search_tickets(TicketQuery())
+    for _ in range(3):
+        await anext(search)
+    waiting = asyncio.ensure_future(anext(search))
+    await asyncio.sleep(0)
+    await desk.tool.get_ticket("1")
+    await desk.tool.get_ticket("2")
+    assert not waiting.done()
+    assert len(desk.calls) == 6
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

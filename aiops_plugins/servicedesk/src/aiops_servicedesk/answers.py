@@ -35,6 +35,7 @@ from aiops_servicedesk.wire import (
     ResponseStatus,
     StatusMessage,
     Verdict,
+    decode,
 )
 
 LONGEST_WAIT: Final = 3600.0
@@ -52,8 +53,8 @@ def read_answer(response: HttpResponse, answer: type[AnswerT], *, effect: bool) 
         TicketingUnavailable: It is not what is expected.
     """
     try:
-        return msgspec.json.decode(response.content, type=answer)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        return decode(response.content, answer)
+    except ValueError as error:
         raise _unreadable(str(error), effect=effect) from None
 
 
@@ -123,8 +124,8 @@ def _failed(status: ResponseStatus) -> bool:
 
 def _verdict(response: HttpResponse) -> list[ResponseStatus]:
     try:
-        found = msgspec.json.decode(response.content, type=Verdict).response_status
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        found = decode(response.content, Verdict).response_status
+    except (ValueError, RecursionError):
         return []
     if found is None:
         return []
@@ -165,8 +166,7 @@ def _is_about_credentials(reason: str) -> bool:
 
 def is_throttled(response: HttpResponse) -> bool:
     """Return whether the answer asks to wait."""
-    codes = _codes(_verdict(response)) | {response.status_code}
-    return response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR and bool(codes & THROTTLED)
+    return bool((_codes(_verdict(response)) | {response.status_code}) & THROTTLED)
 
 
 def retry_after_of(response: HttpResponse, now: datetime) -> float | None:

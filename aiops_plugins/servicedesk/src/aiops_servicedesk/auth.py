@@ -8,15 +8,13 @@ from http import HTTPStatus
 from typing import Final, Protocol
 from urllib.parse import urlencode
 
-import msgspec
-
 from aiops_core.config import Secret
 from aiops_core.errors import AuthenticationFailed, HttpFailed, TicketingUnavailable
 from aiops_core.sanitise import clean_text
 from aiops_core.services import HttpResponse, TicketingServices
 from aiops_servicedesk.answers import retry_after_of
 from aiops_servicedesk.config import ServiceDeskConfig
-from aiops_servicedesk.wire import ACCOUNTS, FORM, TOKEN_PATH, TOKEN_THROTTLED, TokenAnswer
+from aiops_servicedesk.wire import ACCOUNTS, FORM, TOKEN_PATH, TOKEN_THROTTLED, TokenAnswer, decode
 
 EARLY_SECONDS: Final = 60.0
 TOKEN_TIMEOUT: Final = 10.0
@@ -114,8 +112,8 @@ class AccessTokens:
 
 def _token_answer(response: HttpResponse, wait: float | None) -> TokenAnswer:
     try:
-        answer = msgspec.json.decode(response.content, type=TokenAnswer)
-    except (msgspec.MsgspecError, RecursionError):
+        answer = decode(response.content, TokenAnswer)
+    except (ValueError, RecursionError):
         answer = TokenAnswer()
     if answer.access_token or answer.error:
         return answer

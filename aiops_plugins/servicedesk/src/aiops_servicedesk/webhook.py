@@ -8,15 +8,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import msgspec
-
 from aiops_core.errors import PayloadInvalid
 from aiops_core.markers import find_reference
 from aiops_core.ticketing import WebhookRequest
 from aiops_core.tickets import TicketKind, TicketMetadata
 from aiops_servicedesk.config import ServiceDeskConfig
 from aiops_servicedesk.translate import moment_of, ticket_id_of
-from aiops_servicedesk.wire import FORM, Moment
+from aiops_servicedesk.wire import FORM, Moment, decode
 
 EVENT_WORDS: Final[Mapping[str, TicketKind]] = {
     "created": "opened",
@@ -79,8 +77,8 @@ def _form(body: bytes) -> dict[str, Any]:
 
 def _json(body: bytes) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        return decode(body, dict[str, Any])
+    except (ValueError, RecursionError) as error:
         raise PayloadInvalid(
             f"The webhook's body is not a JSON object: {error}. Keep free text such as the subject out of the template,"
             " a quotation mark in it breaks the JSON."

@@ -6,8 +6,9 @@ ignored; fields that one edition sends as text and another as an object are take
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -42,6 +43,9 @@ ACCOUNTS: Final = {
 }
 TOKEN_PATH: Final = "/oauth/v2/token"  # noqa: S105 (an address, not a secret)
 TOKEN_THROTTLED: Final = "too many requests"  # noqa: S105 (Zoho's words in error_description)
+
+
+DecodedT = TypeVar("DecodedT")
 
 
 class StatusMessage(msgspec.Struct, frozen=True):
@@ -182,6 +186,22 @@ class TokenAnswer(msgspec.Struct, frozen=True):
     expires_in: int = 3600
     error: str | None = None
     error_description: str | None = None
+
+
+def decode(content: bytes, kind: type[DecodedT]) -> DecodedT:
+    """Return a JSON body as ``kind``; bytes that are no UTF-8 and halves of characters become question marks.
+
+    Raises:
+        ValueError: It is no JSON or has other types.
+        RecursionError: It is nested too deeply.
+    """
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except ValueError:
+        text = json.dumps(json.loads(content.decode(errors="replace")), ensure_ascii=False)
+        return msgspec.json.decode(text.encode(errors="replace"), type=kind)
 
 
 def note_input(edition: Edition, description: str) -> dict[str, Any]:
