@@ -298,7 +298,7 @@ class TicketingFaultsContract(TicketingSubject):
                 await tool.update_ticket(ticket_id, make_enhancement(), make_marker())
             health = await tool.check_health()
         assert_typed(health, Health)
-        assert health.status == "failed"
+        assert health.status != "ok"
         assert len(await self.posted(ticket_id)) == before
 
     async def test_reading_back_never_guesses(self, tool: TicketingToolPlugin, ticket_id: str) -> None:
