@@ -2,7 +2,16 @@
 
 from aiops_core.agents import Agent, RunBudget, RunContext, RunFinished, RunLLM, RunTool, Step
 from aiops_core.compose import compose, plain_text
-from aiops_core.config import NoConfig, PluginConfig, Secret, config_schema, load_config, secret_fields, split_secrets
+from aiops_core.config import (
+    NoConfig,
+    PluginConfig,
+    Secret,
+    config_schema,
+    is_secret_path,
+    load_config,
+    secret_fields,
+    split_secrets,
+)
 from aiops_core.drafts import check_draft, draft_schema, read_draft
 from aiops_core.errors import (
     AiopsError,
@@ -148,6 +157,7 @@ __all__ = [
     "config_schema",
     "draft_schema",
     "hookimpl",
+    "is_secret_path",
     "load_config",
     "load_plugins",
     "lookup",

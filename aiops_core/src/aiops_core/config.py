@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar, get_args
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
+from msgspec.inspect import (
+    CustomType,
+    DictType,
+    ListType,
+    Metadata,
+    StructType,
+    UnionType,
+    VarTupleType,
+    type_info,
+)
 
 from aiops_core.errors import ConfigInvalid
 
@@ -66,12 +76,15 @@ def load_config(
     Args:
         config_type: The plugin's Struct.
         values: JSON-like values by field name; a plain string under a secret field is taken as its plaintext.
-        secrets: Handles by field name; they take precedence over ``values``.
+        secrets: Handles by path as :func:`split_secrets` names them; they take precedence over ``values``, and one
+            whose place is not in ``values`` is left out.
 
     Raises:
         ConfigInvalid: A field is missing, unknown or of the wrong kind; the message names it and shows no value.
     """
-    merged = {**values, **(secrets or {})}
+    merged: Any = dict(values)
+    for path, secret in (secrets or {}).items():
+        merged = _put(merged, path.split("."), secret)
     try:
         return msgspec.convert(merged, config_type, dec_hook=_decode)
     except msgspec.ValidationError as error:
@@ -79,15 +92,39 @@ def load_config(
 
 
 def secret_fields(config_type: type[PluginConfig]) -> tuple[str, ...]:
-    """Return the names of the fields that hold secrets, in declaration order."""
-    return tuple(f.name for f in msgspec.structs.fields(config_type) if _mentions_secret(f.type))
+    """Return the paths of the fields that hold secrets, in declaration order; ``*`` stands for any item of a list."""
+    return tuple(".".join(path) for path in _declared_secrets(type_info(config_type)))
+
+
+def is_secret_path(config_type: type[PluginConfig], path: str) -> bool:
+    """Return whether a path such as ``models.0.api_key`` is the place of a secret."""
+    parts = path.split(".")
+    return any(
+        len(declared) == len(parts) and all(d in ("*", p) for d, p in zip(declared, parts, strict=True))
+        for declared in _declared_secrets(type_info(config_type))
+    )
 
 
 def split_secrets(config_type: type[PluginConfig], values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Part JSON-like ``values`` into the open ones and the plaintexts of the secret fields."""
-    names = secret_fields(config_type)
-    plain = {k: v for k, v in values.items() if k not in names}
-    return plain, {k: str(values[k]) for k in names if values.get(k) is not None}
+    """Part JSON-like ``values`` into the open ones and the plaintexts of the secret fields by path.
+
+    The path of a nested field has dots: ``models.0.api_key``. Only plain strings count as plaintexts; what else
+    stands in a secret's place is refused when the configuration is loaded.
+    """
+    found: dict[str, str] = {}
+
+    def without(value: Any, path: tuple[str, ...]) -> Any:
+        if isinstance(value, Mapping):
+            return {k: v for k, v in ((k, without(v, (*path, str(k)))) for k, v in value.items()) if v is not _TAKEN}
+        if isinstance(value, list | tuple):
+            return [without(v, (*path, str(i))) for i, v in enumerate(value)]
+        if path and is_secret_path(config_type, ".".join(path)):
+            if isinstance(value, str):
+                found[".".join(path)] = value
+            return _TAKEN if value is None or isinstance(value, str) else value
+        return value
+
+    return without(dict(values), ()), found
 
 
 def config_schema(config_type: type[PluginConfig]) -> dict[str, Any]:
@@ -114,5 +151,37 @@ def _schema(target: type) -> dict[str, Any]:
     raise NotImplementedError(f"no schema for {target.__name__}")
 
 
-def _mentions_secret(field_type: Any) -> bool:
-    return field_type is Secret or any(_mentions_secret(part) for part in get_args(field_type))
+_TAKEN = object()
+
+
+def _put(container: Any, path: list[str], secret: Secret) -> Any:
+    """Return a copy of ``container`` with the secret at its place; the same one where there is no such place."""
+    head, *rest = path
+    if isinstance(container, Mapping):
+        if not rest:
+            return {**container, head: secret}
+        return {**container, head: _put(container[head], rest, secret)} if head in container else container
+    if isinstance(container, list | tuple) and rest and head.isdigit() and int(head) < len(container):
+        items = list(container)
+        items[int(head)] = _put(items[int(head)], rest, secret)
+        return items
+    return container
+
+
+def _declared_secrets(info: Any) -> Iterator[tuple[str, ...]]:
+    """Walk a type as :mod:`msgspec.inspect` describes it."""
+    match info:
+        case CustomType(cls=cls) if cls is Secret:
+            yield ()
+        case StructType(fields=fields):
+            for field in fields:
+                yield from ((field.encode_name, *path) for path in _declared_secrets(field.type))
+        case UnionType(types=types):
+            for inner in types:
+                yield from _declared_secrets(inner)
+        case ListType(item_type=item) | VarTupleType(item_type=item):
+            yield from (("*", *path) for path in _declared_secrets(item))
+        case DictType(value_type=value):
+            yield from (("*", *path) for path in _declared_secrets(value))
+        case Metadata(type=inner):
+            yield from _declared_secrets(inner)

@@ -89,12 +89,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings from ``AIOPS_*``; ``AIOPS_X_FILE`` names a file that holds the value of ``AIOPS_X``.
+    """Read the settings from ``AIOPS_*``.
+
+    ``AIOPS_X_FILE`` names a file that holds the value of ``AIOPS_X``; ``AIOPS_ENV_FILE`` one of ``AIOPS_X=value``
+    lines, which the environment overrides.
 
     Raises:
         ConfigInvalid: A value is of the wrong kind, or a file cannot be read; the message names the variable.
     """
     env = os.environ if environ is None else environ
+    if path := env.get(PREFIX + "ENV_FILE"):
+        env = {**_env_file(path), **env}
     values: dict[str, str] = {}
     for field in Settings.__struct_fields__:
         name = PREFIX + field.upper()
@@ -109,6 +114,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         field = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else "retry_delays"
         raise ConfigInvalid(f"{PREFIX}{field.upper()}: {str(error).partition(' - at')[0]}") from None
     return settings
+
+
+def _env_file(path: str) -> dict[str, str]:
+    lines = (line.strip() for line in _file(PREFIX + "ENV_FILE", path).splitlines())
+    return {name.strip(): value for name, _, value in (line.partition("=") for line in lines if line[:1] not in "#")}
 
 
 def _file(variable: str, path: str) -> str:

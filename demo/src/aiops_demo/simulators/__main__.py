@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--account", help="the name that goes with the token, where the product asks for one")
     parser.add_argument("--edition", help="edition of the product; the vendor's cloud or first one by default")
     parser.add_argument("--seed", type=Path, help="JSON or CSV file with seed tickets")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="end when standard input closes")
     options = parser.parse_args(argv)
     from aiops_demo.simulators.serving import listen, serve  # noqa: PLC0415 - Litestar is slow to import, --help is not
 
@@ -33,8 +37,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     print(simulator.url, flush=True)
+    if options.until_stdin_closes:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     serve(simulator, listener)
     return 0
+
+
+def _end_with_stdin() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -54,9 +55,7 @@ def import_all(
 
 def progress(length: int, noun: str, *, hidden: bool) -> ProgressBar[int]:
     """Return a progress bar on the error stream, so that output stays clean."""
-    return click.progressbar(
-        length=length, label=f"importing {noun}", file=click.get_text_stream("stderr"), hidden=hidden
-    )
+    return click.progressbar(length=length, label=f"importing {noun}", file=sys.stderr, hidden=hidden)
 
 
 def added_up(one: UpsertCount, other: UpsertCount) -> UpsertCount:

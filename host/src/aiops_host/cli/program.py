@@ -53,6 +53,7 @@ def run_async(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 def print_json(value: object) -> None:
     """Print one line of JSON."""
     click.echo(msgspec.json.encode(value, enc_hook=str).decode())
+    sys.stdout.flush()
 
 
 def print_table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ def create(email: str, slug: str | None, role: Any, platform_admin: bool, passwo
 
     if not slug and not platform_admin:
         raise click.UsageError("Say --tenant SLUG or --platform-admin.")
-    password = click.get_text_stream("stdin").readline().rstrip("\n") if password_stdin else secrets.token_urlsafe(15)
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else secrets.token_urlsafe(15)
 
     async def work() -> None:
         async with opened() as database:

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 import click
 
 from aiops_core.plugins import load_plugins
-from aiops_host.cli.program import run, run_async
+from aiops_host.cli.program import print_json, run
 from aiops_host.settings import read_settings
 
 
 @click.command()
 def worker() -> None:
     """Run a worker until SIGTERM or Ctrl-C; it then finishes what it works on."""
-    from aiops_host.trust.vault import Vault  # noqa: PLC0415 - heavy parts are not needed for --help
+    import uvloop  # noqa: PLC0415 - heavy parts are not needed for --help
+
+    from aiops_host.trust.vault import Vault  # noqa: PLC0415
     from aiops_host.watch.logs import configure  # noqa: PLC0415
     from aiops_host.work.worker import run_worker  # noqa: PLC0415
 
@@ -23,7 +25,7 @@ def worker() -> None:
     configure(settings.log_level)
     plugins = load_plugins(blocked=settings.blocked)
     vault = Vault.load(settings.key_file)
-    run_async(lambda: run_worker(settings, plugins, vault))
+    uvloop.run(run_worker(settings, plugins, vault, lambda name: print_json({"worker": name})))
 
 
 def main(argv: Sequence[str]) -> int:

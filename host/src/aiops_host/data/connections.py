@@ -186,6 +186,12 @@ async def set_state(
         raise UnknownConnection
 
 
+async def set_account(database: Database, tenant_id: UUID, connection_id: UUID, account_id: str) -> None:
+    """Note which account the connection's own writes are made by."""
+    async with database.tenant(tenant_id) as con:
+        await con.execute("update connection set account_id = $2 where connection_id = $1", connection_id, account_id)
+
+
 async def count_change(con: Connection, connection_id: UUID) -> None:
     """Note that the connection's configuration or credentials changed, inside the caller's tenant session."""
     await con.execute(
@@ -239,6 +245,16 @@ async def newest_secrets(con: Connection, owner_kind: str, owner_id: str) -> lis
         owner_id,
     )
     return [SealedSecret(owner_kind=owner_kind, owner_id=owner_id, **dict(row)) for row in rows]
+
+
+async def delete_secrets(con: Connection, owner_kind: str, owner_id: str, names: Sequence[str]) -> None:
+    """Delete every version of the named secrets."""
+    await con.execute(
+        "delete from secret where owner_kind = $1 and owner_id = $2 and name = any($3::text[])",
+        owner_kind,
+        owner_id,
+        list(names),
+    )
 
 
 async def put_setting(con: Connection, tenant_id: UUID, setting: SettingRecord) -> None:

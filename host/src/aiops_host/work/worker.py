@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from aiops_core.plugins import PluginManager
@@ -27,8 +28,8 @@ log = logging.getLogger(__name__)
 START_ATTEMPTS = 60
 
 
-async def run_worker(settings: Settings, plugins: PluginManager, vault: Vault) -> None:
-    """Work until SIGTERM or SIGINT, then drain.
+async def run_worker(settings: Settings, plugins: PluginManager, vault: Vault, ready: Callable[[str], None]) -> None:
+    """Work until SIGTERM or SIGINT, then drain; ``ready`` is told the worker's name once it can work.
 
     Raises:
         DatabaseDown: PostgreSQL did not answer within a minute of the start.
@@ -57,6 +58,7 @@ async def run_worker(settings: Settings, plugins: PluginManager, vault: Vault) -
             worker=f"{socket.gethostname()}:{os.getpid()}",
         )
         await workshop.warm_up()
+        ready(dispatcher.worker)
         await _work(settings, dispatcher, stopping)
 
 

@@ -1,0 +1,133 @@
+"""An installation on this machine: its servers, key and tables, and the environment its parts run in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from aiops_host.cli.program import run_async
+from aiops_host.data.migrate import LOGIN_ROLES, migrate
+from aiops_host.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServerFailed, unavailable_reason
+from aiops_host.settings import Settings
+from aiops_host.trust.vault import create_key_file
+
+ENV_FILE = "aiops.env"
+URL_FIELDS = {
+    "aiops_app": "DATABASE_URL",
+    "aiops_intake": "INTAKE_DATABASE_URL",
+    "aiops_sweeper": "SWEEPER_DATABASE_URL",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A prepared installation. ``environment`` is what parts and commands need; ``folder`` holds keys, logs and data."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    has_redis: bool
+    _stack: ExitStack
+
+    @classmethod
+    def prepare(
+        cls, settings: Settings, folder: Path | None, listen: Mapping[str, str], say: Callable[[str], None]
+    ) -> Self:
+        """Start the embedded servers unless the settings name others, make the key, run the migrations.
+
+        Args:
+            settings: Where they name PostgreSQL or Redis, those are used.
+            folder: Where everything is kept; ``None`` for a fresh folder that :meth:`close` removes.
+            listen: Where the parts listen, as environment variables.
+            say: Told what happens, one sentence each.
+
+        Raises:
+            EmbeddedServerFailed: PostgreSQL is not installed or does not start.
+            MigrationRefused: The database cannot be migrated.
+        """
+        with ExitStack() as stack:
+            home = _home(folder, stack)
+            environment = {"AIOPS_KEY_FILE": settings.key_file or str(_key(home)), **listen}
+            environment |= _postgres(settings, home, stack, say)
+            redis_url = settings.redis_url or _redis(stack, say)
+            environment |= {"AIOPS_REDIS_URL": redis_url} if redis_url else {}
+            public = {k: v for k, v in environment.items() if "MIGRATE" not in k}
+            _write_env(home / ENV_FILE, public)
+            return cls(home, public, bool(redis_url), stack.pop_all())
+
+    def close(self) -> None:
+        """Stop the servers; remove the folder if it was a fresh one."""
+        self._stack.close()
+
+
+def free_port() -> int:
+    """Return a port nobody listens on, below the range the kernel takes outgoing connections from."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def _home(folder: Path | None, stack: ExitStack) -> Path:
+    if folder is None:
+        home = Path(tempfile.mkdtemp(prefix="aiops-"))
+        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        return home
+    home = folder.expanduser().absolute()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return home
+
+
+def _key(home: Path) -> Path:
+    key = home / "key"
+    if not key.exists():
+        create_key_file(key)
+    return key
+
+
+def _postgres(settings: Settings, home: Path, stack: ExitStack, say: Callable[[str], None]) -> dict[str, str]:
+    if settings.database_url:
+        urls = {
+            "aiops_app": settings.database_url,
+            "aiops_intake": settings.intake_database_url,
+            "aiops_sweeper": settings.sweeper_database_url,
+        }
+        settings.require("intake_database_url", "sweeper_database_url")
+        migrate_url = settings.migrate_database_url
+    else:
+        if reason := unavailable_reason():
+            raise EmbeddedServerFailed(f"{reason} Or set AIOPS_DATABASE_URL to a PostgreSQL of yours.")
+        server = EmbeddedPostgres.start(home / "postgres")
+        stack.callback(server.stop)
+        urls = {role: server.url(role, server.password(role)) for role in LOGIN_ROLES}
+        migrate_url = server.superuser_url
+        say("PostgreSQL runs")
+    if migrate_url:
+        for line in run_async(lambda: migrate(migrate_url, urls.values())):
+            say(line)
+    return {f"AIOPS_{URL_FIELDS[role]}": url for role, url in urls.items()}
+
+
+def _redis(stack: ExitStack, say: Callable[[str], None]) -> str:
+    server = EmbeddedRedis.start()
+    if server is None:
+        say("no Redis on this machine; the worker looks for work in PostgreSQL every second")
+        return ""
+    stack.callback(server.stop)
+    say("Redis runs")
+    return server.url
+
+
+def _write_env(path: Path, environment: Mapping[str, str]) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        handle.writelines(f"{name}={value}\n" for name, value in environment.items())

@@ -1,0 +1,177 @@
+"""``aiops up``: everything on this machine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from aiops_host.cli.program import run, run_async
+from aiops_host.settings import read_settings
+
+WATCH_SECONDS = 0.5
+
+
+@click.command()
+@click.option("--data", "folder", type=click.Path(path_type=Path), help="Where everything is kept")
+@click.option("--fresh", is_flag=True, help="Keep nothing: a temporary folder, removed at the end")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on")
+@click.option("--port", default=8000, show_default=True, help="Port of the host; 0 chooses a free one")
+@click.option("--admin-port", default=8001, show_default=True, help="Port of the dashboard; 0 chooses a free one")
+@click.option("--state-file", type=click.Path(path_type=Path), help="Write addresses and process ids here when ready")
+@click.option("--until-stdin-closes", is_flag=True, help="End when standard input closes, for programs that start this")
+def up(folder: Path | None, fresh: bool, **options: Any) -> int:
+    """Run host, worker and dashboard with a PostgreSQL and a Redis of their own, until Ctrl-C or SIGTERM.
+
+    Where AIOPS_DATABASE_URL or AIOPS_REDIS_URL name servers, those are used instead. Data stays in --data, by default
+    ~/.local/share/aiops. Other commands work on this installation with AIOPS_ENV_FILE=<data>/aiops.env.
+    """
+    from aiops_host.cli.installation import Installation, free_port  # noqa: PLC0415 - piccolo is not needed for --help
+
+    stop = _Stop(until_stdin_closes=options["until_stdin_closes"])
+    home = None if fresh else folder or _default_folder()
+    listen = {
+        "AIOPS_HOST": options["host"],
+        "AIOPS_PORT": str(options["port"] or free_port()),
+        "AIOPS_ADMIN_HOST": options["host"],
+        "AIOPS_ADMIN_PORT": str(options["admin_port"] or free_port()),
+    }
+    installation = Installation.prepare(read_settings(), home, listen, _say)
+    try:
+        return _supervise(installation, options, stop)
+    finally:
+        installation.close()
+
+
+class _Stop:
+    """Whether it is time to end."""
+
+    def __init__(self, *, until_stdin_closes: bool) -> None:
+        self.asked = False
+        self._stdin = until_stdin_closes
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, self._ask)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, and return whether to end."""
+        if self.asked:
+            return True
+        if not self._stdin:
+            select.select([], [], [], seconds)
+        elif select.select([sys.stdin], [], [], seconds)[0] and not os.read(sys.stdin.fileno(), 1024):
+            self.asked = True
+        return self.asked
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+
+
+def _supervise(installation: Any, options: dict[str, Any], stop: _Stop) -> int:
+    from aiops_host.cli.parts import Part  # noqa: PLC0415 - as above
+
+    logs = installation.folder / "log"
+    logs.mkdir(exist_ok=True)
+    environment = dict(installation.environment)
+    environment["AIOPS_API_URL"] = _local_url(environment["AIOPS_HOST"], environment["AIOPS_PORT"])
+    parts = {
+        name: Part(name=command, arguments=(), environment=environment, log=logs / f"{name}.log")
+        for name, command in (("host", "serve"), ("worker", "worker"), ("admin", "admin"))
+    }
+    try:
+        for part in parts.values():
+            part.start()
+        login = _first_login(installation)
+        for part in parts.values():
+            part.await_ready()
+        _announce(installation, parts, options["state_file"], login)
+        while not stop.wait(WATCH_SECONDS):
+            ended = [part for part in parts.values() if part.has_ended()]
+            for part in ended:
+                _say(f"aiops {part.name} ended; starting it again")
+                part.restart()
+            if ended:
+                _write_state(installation, parts, options["state_file"])
+        return 0
+    finally:
+        for part in parts.values():
+            part.ask_to_stop()
+        for part in reversed(parts.values()):
+            part.stop()
+
+
+def _local_url(host: str, port: str) -> str:
+    """Return where the host answers on this machine."""
+    reached = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
+    return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
+
+
+def _first_login(installation: Any) -> tuple[str, str] | None:
+    """Make the first platform administrator of a new installation."""
+    marker = installation.folder / "first-login-made"
+    if marker.exists():
+        return None
+    from aiops_host.data.session import Database  # noqa: PLC0415 - as above
+    from aiops_host.trust.sessions import put_user  # noqa: PLC0415
+
+    email, password = "admin@aiops.example", secrets.token_urlsafe(15)
+
+    async def work() -> None:
+        database = await Database.open({"app": installation.environment["AIOPS_DATABASE_URL"]}, {"app": 2})
+        try:
+            await put_user(database, email, password, platform_admin=True)
+        finally:
+            await database.close()
+
+    run_async(work)
+    marker.touch(mode=0o600)
+    return email, password
+
+
+def _announce(installation: Any, parts: dict[str, Any], state_file: Path | None, login: tuple[str, str] | None) -> None:
+    _write_state(installation, parts, state_file, login)
+    _say(f"host       {parts['host'].said['base_url']}")
+    _say(f"dashboard  {parts['admin'].said['admin_url']}")
+    if login:
+        _say(f"login      {login[0]}  password {login[1]}  (shown this once)")
+    _say(f"commands   AIOPS_ENV_FILE={installation.folder}/aiops.env aiops tenants create --help")
+    _say("Ctrl-C ends everything; the data stays")
+
+
+def _write_state(
+    installation: Any, parts: dict[str, Any], state_file: Path | None, login: tuple[str, str] | None = None
+) -> None:
+    if state_file is None:
+        return
+    state = {
+        "base_url": parts["host"].said["base_url"],
+        "admin_url": parts["admin"].said["admin_url"],
+        "env_file": str(installation.folder / "aiops.env"),
+        "pids": {name: part.pid for name, part in parts.items()},
+        "login": login,
+    }
+    fresh = state_file.with_name(state_file.name + ".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(msgspec.json.encode(state))
+    fresh.replace(state_file)
+
+
+def _default_folder() -> Path:
+    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "aiops"
+
+
+def _say(text: str) -> None:
+    click.echo(text)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command."""
+    return run(up, argv, "up")
