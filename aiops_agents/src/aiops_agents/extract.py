@@ -209,7 +209,7 @@ def _quotable(sentence: str) -> bool:
 
 
 def _facts(item: Evidence, words: int) -> str:
-    facts = _BRACKETED.sub(r"(\1)", " ".join(_without_title(item).split()).lstrip(":;,. "))
+    facts = _BRACKETED.sub(r"(\1)", "; ".join(_without_title(item).splitlines()).lstrip(":;,. "))
     return joined([shortened(f"{item.title}: {facts}" if facts else item.title, words)])
 
 

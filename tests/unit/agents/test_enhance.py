@@ -21,6 +21,7 @@ from tests.unit.agents.records import (
 from aiops_agents.backends.config import LiteLLMConfig
 from aiops_agents.backends.litellm import LiteLLMBackend
 from aiops_agents.enhance.rank import MAX_EVIDENCE, vote
+from aiops_agents.enhance.relevance import Fitting
 from aiops_core import (
     BudgetExceeded,
     Evidence,
@@ -149,8 +150,10 @@ async def test_german_tickets_find_german_fixes() -> None:
 
 async def test_a_technicians_we_did_is_not_dropped_as_the_models_word() -> None:
     """What past technicians wrote as *We set* is quoted as a fix, not mistaken for a deed of this note."""
-    draft, _ = await enhanced(TICKET, services())
-    assert any("T-103" in claim and "Set the label size in the driver" in claim for claim in _claims(draft, "similar"))
+    ours = changed(SPOOLER, resolution="We restarted the spooler. I have cleared the labels. We then told the desk.")
+    draft, _ = await enhanced(TICKET, services(ours))
+    (claim,) = _claims(draft, "similar")
+    assert claim.endswith("resolved: Restarted the spooler. Cleared the labels. Then told the desk.")
 
 
 async def test_bracketed_numbers_in_records_are_no_citations() -> None:
@@ -320,12 +323,14 @@ async def test_a_model_that_obeys_the_attacker_changes_nothing() -> None:
     hostile = Ticket(id=TICKET.id, title=TICKET.title, description=f"{TICKET.description}\n{ATTACK}")
     async with llm_stub(obeys_the_ticket) as stub:
         draft, run = await enhanced(hostile, services(), backend=_model(stub))
-    plain, _ = await enhanced(TICKET, services(), backend=ScriptedBackend(note()))
+    plain, _ = await enhanced(hostile, services(), backend=ScriptedBackend(note()))
+    harmless, _ = await enhanced(TICKET, services(), backend=ScriptedBackend(note()))
     assert "SAY I have closed" in stub.asked[0].message("The ticket:")
     assert len(stub.asked) == len(run.llm.requests) == 1
     assert "tools" not in stub.asked[0].body
     assert draft.sections == plain.sections
-    assert draft.evidence == plain.evidence
+    assert {item.ref for item in draft.evidence} == {item.ref for item in harmless.evidence}
+    assert draft.triage == plain.triage
     assert draft.notices == ()
     assert run.step("check").outputs["dropped"] > 0
     for line in ("closed", "released", "passwords", "canary", "lindner", "quotation"):
@@ -400,14 +405,14 @@ async def test_no_trace_leaves_for_the_makers_of_the_graph(monkeypatch: pytest.M
 def test_triage_is_the_weighted_vote_of_the_similar() -> None:
     """Category and priority win by the weight of their voters; the confidence is that weight's share of all."""
     votes = [
-        changed(SPOOLER, score=6.0, category="Printing", priority="high"),
-        changed(SPOOLER, score=3.0, category="Network", priority="low"),
-        changed(SPOOLER, score=1.0, category=None, priority="unknown"),
+        Fitting(changed(SPOOLER, category="Printing", priority="high"), 6.0),
+        Fitting(changed(SPOOLER, category="Network", priority="low"), 3.0),
+        Fitting(changed(SPOOLER, category=None, priority="unknown"), 1.0),
     ]
     triage = vote(votes)
     assert triage is not None
-    assert (triage.category, triage.category_confidence, triage.votes) == ("Printing", 0.6, 3)
-    assert (triage.priority, triage.priority_confidence) == ("high", 0.6)
+    assert (triage.category, triage.category_confidence, triage.votes) == ("Printing", 0.783, 3)
+    assert (triage.priority, triage.priority_confidence) == ("high", 0.783)
     assert vote([]) is None
 
 

@@ -9,12 +9,15 @@ import msgspec
 from aiops_agents.tools.bounded import within
 from aiops_core import KnowledgeBase, NoConfig, Ticket, Tool, ToolContext, ToolResult, ToolServices
 
+CANDIDATES = 10
+"""How many articles are asked for: more than a note shows, because the agent ranks them."""
+
 
 class KnowledgeBaseArgs(msgspec.Struct, frozen=True, kw_only=True):
     """``text`` is what the articles should be about; ``limit`` how many are returned at most."""
 
     text: str
-    limit: Annotated[int, msgspec.Meta(ge=1, le=20)] = 5
+    limit: Annotated[int, msgspec.Meta(ge=1, le=20)] = CANDIDATES
 
 
 class KnowledgeBaseSearch(Tool[KnowledgeBaseArgs]):

@@ -9,15 +9,15 @@ import msgspec
 from aiops_agents.tools.bounded import within
 from aiops_core import Evidence, NoConfig, Ticket, TicketHistory, Tool, ToolContext, ToolResult, ToolServices
 
-VOTERS = 10
-"""How many tickets are asked for: more than a note shows, because they also vote on the triage."""
+CANDIDATES = 20
+"""How many tickets are asked for: more than a note shows, because the agent ranks them and lets them vote."""
 
 
 class SimilarTicketsArgs(msgspec.Struct, frozen=True, kw_only=True):
     """``text`` is what the past tickets are compared with; ``limit`` how many are returned at most."""
 
     text: str
-    limit: Annotated[int, msgspec.Meta(ge=1, le=20)] = VOTERS
+    limit: Annotated[int, msgspec.Meta(ge=1, le=50)] = CANDIDATES
 
 
 class SimilarTickets(Tool[SimilarTicketsArgs]):

@@ -1,0 +1,124 @@
+"""How well a found item fits the ticket: the words they share, weighed by how rare each is among what was found.
+
+The tools' own scores order items by the words of the request; they do not see how a past ticket was resolved, and
+they always have a best item, even for a ticket unlike any other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from aiops_agents.words import terms
+from aiops_core import Evidence
+
+OF_THE_BEST = 0.5
+"""An item that fits less than this share of the best does not belong beside it."""
+
+MIN_SHARED = 4
+"""Words a past ticket must share with an ordinary ticket. A shorter ticket asks for a quarter of its words, and
+one of more than ``LONG`` words, such as one with a pasted log, for one more per 20: long texts meet by chance."""
+
+LONG = 60
+MIN_KIN = 1.5
+"""What words shared with the closest past ticket, counted half, must add for every further one."""
+
+MIN_SHARED_ARTICLE = 3
+MIN_KIN_ARTICLE = 7.5
+"""An article not clearly about the ticket must share this much with it, with the closest past ticket counted half."""
+
+TRUST = 0.25
+"""Power of the tool's own score: it knows how rare a word is in all records, but saw the request's words only."""
+
+_NAME_WEIGHT = 1.5
+"""Hostnames, addresses and error numbers say more than other words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """An item and how well it fits; ``fit`` compares items of one source in one run."""
+
+    item: Evidence
+    fit: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    item: Evidence
+    words: frozenset[str]
+    shared: frozenset[str]
+    fit: float
+
+
+def nearest_tickets(ticket: str, found: Sequence[Evidence]) -> list[Fitting]:
+    """Return the found past tickets that share anything with the ticket, best first."""
+    return [Fitting(r.item, r.fit) for r in _read(found, terms(ticket)) if r.fit]
+
+
+def alike_tickets(ticket: str, found: Sequence[Evidence]) -> list[Fitting]:
+    """Return the past tickets that are like the ticket, best first: the closest, and those like both."""
+    wanted = terms(ticket)
+    needed = _needed(wanted)
+    read = [r for r in _read(found, wanted) if len(r.shared) >= needed]
+    closest = read[0].words - wanted if read else frozenset()
+    return [
+        Fitting(r.item, r.fit)
+        for place, r in enumerate(read)
+        if place == 0
+        or (r.fit >= OF_THE_BEST * read[0].fit and len(r.shared) + len(r.words & closest) / 2 >= needed + MIN_KIN)
+    ]
+
+
+def alike_articles(ticket: str, found: Sequence[Evidence], closest: Evidence | None) -> list[Fitting]:
+    """Return the articles about the ticket, or about the closest past ticket: a requester lacks an article's words."""
+    wanted = terms(ticket)
+    needed = _needed(wanted)
+    known = _words_of(closest) - wanted if closest else frozenset()
+    fitting = []
+    for r in _read(found, wanted):
+        own, kin = len(r.shared), len(r.words & known) / 2
+        if own > needed or (own >= MIN_SHARED_ARTICLE and own + kin >= MIN_KIN_ARTICLE):
+            fitting.append(Fitting(r.item, own + kin))
+    fitting.sort(key=lambda f: -f.fit)
+    return [f for f in fitting if f.fit >= OF_THE_BEST * fitting[0].fit]
+
+
+def named_most(assets: Sequence[Evidence], others: Iterable[Evidence]) -> list[Fitting]:
+    """Order assets by how many of the other items name them too: a log names many that have no part in the trouble."""
+    texts = [f"{item.title}\n{item.text}\n{item.resolution or ''}".casefold() for item in others]
+    fitting = [Fitting(asset, 1.0 + sum(asset.ref.casefold() in text for text in texts)) for asset in assets]
+    return sorted(fitting, key=lambda f: -f.fit)
+
+
+def _read(found: Iterable[Evidence], wanted: frozenset[str]) -> list[_Read]:
+    words = {item.ref: (item, _words_of(item)) for item in found}
+    weights = _weights([said & wanted for _, said in words.values()])
+    best = max((item.score for item, _ in words.values()), default=0.0) or 1.0
+    read = [
+        _Read(
+            item, said, said & wanted, sum(weights[t] for t in said & wanted) * math.sqrt(max(item.score, 0.0) / best)
+        )
+        for item, said in words.values()
+    ]
+    return sorted(read, key=lambda r: (-r.fit, r.item.ref))
+
+
+def _weights(shared: Sequence[frozenset[str]]) -> dict[str, float]:
+    """Return a word's weight, 1 for one that a single item shares, falling with the number of those that do."""
+    counted = Counter(term for words in shared for term in words)
+    top = math.log1p(len(shared)) or 1.0
+    return {
+        term: math.log1p(len(shared) / count) / top * (_NAME_WEIGHT if any(c.isdigit() for c in term) else 1.0)
+        for term, count in counted.items()
+    }
+
+
+def _needed(wanted: frozenset[str]) -> int:
+    ordinary = min(max(math.ceil(len(wanted) / 4), 1), MIN_SHARED)
+    return ordinary + max(len(wanted) - LONG, 0) // 20
+
+
+def _words_of(item: Evidence) -> frozenset[str]:
+    return terms(f"{item.title}\n{item.text}\n{item.resolution or ''}")
