@@ -47,6 +47,7 @@ UNREACHABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a query right after a backend was killed meets its half-read farewell
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
@@ -204,20 +205,22 @@ async def _checked_out(pool: asyncpg.Pool) -> Connection:
         try:
             await con.execute("select 1", timeout=ACQUIRE_SECONDS)
         except (*UNREACHABLE, TimeoutError):
-            con.terminate()
-            await pool.release(con)
+            with contextlib.suppress(*UNREACHABLE):
+                con.terminate()
+                await pool.release(con)
             continue
         return con
     raise DatabaseDown("PostgreSQL closes every connection.")
 
 
 async def _give_back(pool: asyncpg.Pool, con: Connection) -> None:
-    if not con.is_closed():
-        if con.is_in_transaction():
-            con.terminate()
-        else:
-            con.touch()
-    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    # A connection that was lost has left the pool by itself, and whatever is asked of it raises.
+    with contextlib.suppress(asyncpg.PostgresError, *UNREACHABLE):
+        if not con.is_closed():
+            if con.is_in_transaction():
+                con.terminate()
+            else:
+                con.touch()
         await pool.release(con)
 
 
