@@ -17,7 +17,7 @@ STRONG = 0.3
 """From this likeness on the closest past ticket is called the same kind of trouble."""
 
 _RESOLUTION_WORDS = (42, 30, 22)
-_SYSTEM_WORDS = (30, 20, 14)
+_SYSTEM_WORDS = (38, 24, 16)
 _SYMPTOM_WORDS = 26
 _ARTICLE_WORDS = 26
 _CAUSE_WORDS = 26
@@ -26,6 +26,7 @@ _TITLE_WORDS = 12
 _CUT_FROM = 6
 _CLOSE = 0.85
 _MAX_STEPS = 3
+_MAX_POINTS = 2
 _NUMBERED_BONUS = 1.25
 
 _BRACKETED = re.compile(r"[\[【](\s?\^?\d[^\]】]{0,60})[\]】]")
@@ -209,8 +210,15 @@ def _quotable(sentence: str) -> bool:
 
 
 def _facts(item: Evidence, words: int) -> str:
-    facts = _BRACKETED.sub(r"(\1)", "; ".join(_without_title(item).splitlines()).lstrip(":;,. "))
+    lines = [line for line in _without_title(item).splitlines() if line.strip() and not _repeats(line, item.title)]
+    facts = _BRACKETED.sub(r"(\1)", "; ".join(lines).lstrip(":;,. "))
     return joined([shortened(f"{item.title}: {facts}" if facts else item.title, words)])
+
+
+def _repeats(line: str, name: str) -> bool:
+    """A line such as ``Hostnames: pc-7, pc-7.example`` says nothing that the name does not."""
+    values = line.partition(":")[2].casefold().split(",")
+    return all(value.strip().partition(".")[0] == name.casefold() for value in values)
 
 
 def _cause(n: Numbered) -> Claim:
@@ -219,16 +227,15 @@ def _cause(n: Numbered) -> Claim:
 
 
 def _procedure(wanted: frozenset[str], evidence: Sequence[Numbered]) -> list[Claim]:
-    """Quote the steps that fit best; a numbered list from its start, a plain one by its fitting items."""
+    """Quote the steps that fit best; a numbered list from its start, of a plain one the best."""
     offered = [(n, p) for n in evidence if n.item.source == "article" for p in procedures(n.item.text)]
     if not offered:
         return []
     article, best = max(offered, key=lambda pair: _procedure_fit(pair[1], wanted))
-    items = best.items
+    items = best.items[:_MAX_STEPS]
     if not best.numbered:
-        fitting = sorted(items, key=lambda item: -_fit(item.text, wanted))[:_MAX_STEPS]
-        items = [item for item in items if item in fitting]
-    return [Claim(_step(item), (article.number,)) for item in items[:_MAX_STEPS]]
+        items = sorted(best.items, key=lambda item: -_fit(item.text, wanted))[:_MAX_POINTS]
+    return [Claim(_step(item), (article.number,)) for item in items]
 
 
 def _procedure_fit(procedure: Procedure, wanted: frozenset[str]) -> float:

@@ -1,0 +1,99 @@
+"""Which of the found items really fit a ticket."""
+
+from tests.unit.agents.records import ARTICLE, CABLE, DRIVER, SPOOLER, TICKET, VPN, changed, past
+
+from aiops_agents.enhance.relevance import alike_articles, alike_tickets, named_most, nearest_tickets
+from aiops_core import Evidence
+
+TEXT = TICKET.text
+
+
+def _refs(fitting: list[object]) -> list[str]:
+    return [f.item.ref for f in fitting]  # type: ignore[attr-defined]
+
+
+def _scored(*items: Evidence, scores: tuple[float, ...] = ()) -> list[Evidence]:
+    given = scores or (1.0,) * len(items)
+    return [changed(item, score=score) for item, score in zip(items, given, strict=True)]
+
+
+def test_the_unlike_is_dropped_whatever_its_score() -> None:
+    """A past ticket that shares no words stays out, even when the search scored it best."""
+    found = _scored(VPN, SPOOLER, CABLE, scores=(9.0, 2.0, 2.0))
+    assert set(_refs(alike_tickets(TEXT, found))) == {"T-101", "T-102"}
+
+
+def test_where_nothing_is_alike_nothing_is_kept() -> None:
+    """The best of unlike tickets is not taken for a like one."""
+    assert alike_tickets("The aquarium in the waiting room turned green, two fish float", _scored(VPN, SPOOLER)) == []
+    assert alike_tickets(TEXT, []) == []
+
+
+def test_a_shared_address_outweighs_common_words() -> None:
+    """The ticket that names the same machine comes before one that shares as many ordinary words."""
+    text = "Pictures stay on the machine 10.21.30.21, nothing arrives, patients wait in the room"
+    words = past("W", "Records open slowly", "Patients wait in the room, nothing arrives, machine slow", "x")
+    machine = past("M", "No pictures", "Nothing arrives from 10.21.30.21, patients were told", "x")
+    other = past("O", "Card machine", "The card machine in the waiting room: nothing arrives, patients wait", "x")
+    assert _refs(alike_tickets(text, _scored(words, machine, other)))[0] == "M"
+
+
+def test_a_word_everybody_shares_counts_less() -> None:
+    """Among the found, words of few items decide the order over words of many."""
+    found = [past(f"C{n}", "Printer offline labels queue packing", "desk grows", "x") for n in range(6)]
+    rare = past("R", "Printer offline labels", "zb-7 on prt02 with the queue", "x")
+    assert _refs(nearest_tickets(TEXT, _scored(*found, rare)))[0] == "R"
+
+
+def test_the_resolution_counts() -> None:
+    """A past ticket told in other words is found by the words of its resolution."""
+    told = past(
+        "T", "It happened again", "See phone call.", "Label printer ZB-7 offline, labels stuck in the queue of PRT02."
+    )
+    assert _refs(alike_tickets(TEXT, _scored(told))) == ["T"]
+
+
+def test_a_pasted_log_must_share_more() -> None:
+    """What is enough for an ordinary ticket is chance for one with hundreds of words."""
+    log = TEXT + "\n" + " ".join(f"token{n}" for n in range(400))
+    assert alike_tickets(TEXT, _scored(DRIVER))
+    assert alike_tickets(log, _scored(DRIVER)) == []
+
+
+def test_a_short_ticket_need_not_share_much() -> None:
+    """A ticket of three words is like one that shares one of them."""
+    assert _refs(alike_tickets("VPN broken", _scored(VPN, SPOOLER))) == ["T-201"]
+
+
+def test_an_article_is_found_through_the_closest_past_ticket() -> None:
+    """An article in technical words fits when the closest past ticket speaks them, and not without it."""
+    text = (
+        "Patients keep saying hello and hang up, in the rooms we hear them. Boston here: fourteen bookings missed, "
+        "the internet company plugged a white box beside the cabinet"
+    )
+    fixed = past(
+        "P",
+        "Callers can't hear us",
+        "Patients hang up, we hear them in the rooms.",
+        "SIP ALG was on after the provider swap, disabled the session helper, restarted the SBC, one-way audio gone.",
+    )
+    article = Evidence(
+        source="article",
+        ref="A",
+        title="One-way audio",
+        text="Rooms hear each other, patients hear nothing: SIP ALG. Disable the session helper, restart the SBC, ask the provider.",
+    )
+    assert alike_articles(text, _scored(article), None) == []
+    assert _refs(alike_articles(text, _scored(article), fixed)) == ["A"]
+    assert alike_articles(text, _scored(ARTICLE), fixed) == []
+
+
+def test_an_article_clearly_about_the_ticket_needs_no_past_ticket() -> None:
+    """An article that shares many of the ticket's own words fits by itself."""
+    assert _refs(alike_articles(TEXT, _scored(ARTICLE), None)) == ["KB-7"]
+
+
+def test_assets_others_name_come_first() -> None:
+    """Of many machines in a log, the one that past tickets and articles name stands first."""
+    assets = [Evidence(source="asset", ref=ref, title=ref, text="x") for ref in ("CNC-1", "CNC-2", "PRT02")]
+    assert _refs(named_most(assets, [SPOOLER, ARTICLE])) == ["PRT02", "CNC-1", "CNC-2"]
