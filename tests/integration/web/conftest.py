@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
 import httpx
@@ -12,10 +13,12 @@ from tests.support.databases import TenantRow, TwoTenants
 from tests.support.postbox import postbox_plugins, sign
 
 from aiops_core import PluginManager
+from aiops_host.data import people
+from aiops_host.data.people import TenantRole
 from aiops_host.data.session import Database
 from aiops_host.settings import Settings
 from aiops_host.trust.connections import CreatedConnection, NewConnection, create_connection
-from aiops_host.trust.sessions import put_user
+from aiops_host.trust.sessions import token_hash
 from aiops_host.trust.vault import Vault
 from aiops_host.web.app import create_app
 
@@ -138,16 +141,24 @@ class Staff:
 
 
 @pytest.fixture
-async def staff(two_tenants: TwoTenants, opened: Database, app: Litestar, http: httpx.AsyncClient) -> Staff:
-    """One person per role, logged in."""
+async def staff(two_tenants: TwoTenants, opened: Database) -> Staff:
+    """One person per role with an open session; nobody of them has a password, because hashing takes long."""
     a, b = two_tenants.a.tenant_id, two_tenants.b.tenant_id
-    await put_user(opened, "admin@a.example", PASSWORD, roles={a: "tenant-admin"})
-    await put_user(opened, "tech@a.example", PASSWORD, roles={a: "technician"})
-    await put_user(opened, "reader@a.example", PASSWORD, roles={a: "read-only"})
-    await put_user(opened, "admin@b.example", PASSWORD, roles={b: "tenant-admin"})
-    await put_user(opened, "root@example.com", PASSWORD, platform_admin=True)
-    emails = ("admin@a.example", "tech@a.example", "reader@a.example", "admin@b.example", "root@example.com")
-    return Staff(*[await bearer(http, email) for email in emails])
+    roles: list[dict[UUID, TenantRole]] = [
+        {a: "tenant-admin"},
+        {a: "technician"},
+        {a: "read-only"},
+        {b: "tenant-admin"},
+        {},
+    ]
+    return Staff(*[await _with_session(opened, n, held) for n, held in enumerate(roles)])
+
+
+async def _with_session(opened: Database, number: int, roles: dict[UUID, TenantRole]) -> dict[str, str]:
+    email = f"person-{number}@example.com"
+    user_id = await people.put_user(opened, email, "no password", platform_admin=not roles, roles=roles)
+    await people.open_session(opened, token_hash(email), user_id, timedelta(hours=1))
+    return {"Authorization": f"Bearer {email}"}
 
 
 async def bearer(http: httpx.AsyncClient, email: str) -> dict[str, str]:

@@ -1,0 +1,192 @@
+"""Who works on a delivery: claims, leases, fences, turns."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from tests.integration.work.conftest import LEASE, Board
+from tests.support.databases import TenantRow, TwoTenants
+
+from aiops_host.data import claims
+from aiops_host.data.claims import Due, LeaseLost
+
+
+async def test_one_of_many_claims_wins(board: Board, tenant: TenantRow) -> None:
+    """Of forty workers that claim one delivery at once, one gets it."""
+    delivery = await board.delivery(tenant, await board.connection(tenant))
+
+    got = await asyncio.gather(*(board.claim(tenant, delivery, f"w{n}") for n in range(40)))
+
+    assert sum(claim is not None for claim in got) == 1
+
+
+async def test_a_claim_counts_the_attempt(board: Board, tenant: TenantRow) -> None:
+    """A claim is the delivery's next attempt and is written down as one."""
+    delivery = await board.delivery(tenant, await board.connection(tenant))
+
+    claim = await board.claim(tenant, delivery)
+
+    assert claim is not None
+    assert (claim.attempt, claim.tries) == (1, 1)
+    async with board.database.tenant(tenant.tenant_id) as con:
+        assert await con.fetchval("select number from attempt where delivery_id = $1", delivery) == 1
+
+
+async def test_a_dead_workers_delivery_is_taken_over(board: Board, tenant: TenantRow) -> None:
+    """When a lease has ended another worker takes the delivery, and the first can write nothing any more."""
+    delivery = await board.delivery(tenant, await board.connection(tenant))
+    first = await board.claim(tenant, delivery, "dead")
+    assert first is not None
+    assert await board.claim(tenant, delivery, "early") is None
+    await board.expire(tenant, "delivery")
+
+    second = await board.claim(tenant, delivery, "alive")
+
+    assert second is not None
+    assert second.token > first.token
+    with pytest.raises(LeaseLost):
+        async with board.database.tenant(tenant.tenant_id) as con:
+            await claims.move(con, first, state="done", outcome="late")
+    assert not await claims.renew(board.database, first, LEASE)
+    assert await claims.renew(board.database, second, LEASE)
+    assert (await board.row(tenant, "delivery", delivery))["state"] == "running"
+
+
+async def test_a_delivery_that_kills_its_workers_is_quarantined(board: Board, tenant: TenantRow) -> None:
+    """After five workers died on it a delivery is set aside with the reason, and not taken up again."""
+    delivery = await board.delivery(tenant, await board.connection(tenant))
+    for _ in range(5):
+        assert await board.claim(tenant, delivery) is not None
+        await board.expire(tenant, "delivery")
+
+    assert await board.claim(tenant, delivery) is None
+
+    row = await board.row(tenant, "delivery", delivery)
+    assert row["state"] == "quarantined"
+    assert "died 5 times" in str(row["reason"])
+    assert await board.claim(tenant, delivery) is None
+
+
+async def test_a_finished_attempt_forgets_crashes(board: Board, tenant: TenantRow) -> None:
+    """Only deaths in a row count: an attempt that ended by itself starts the count anew."""
+    delivery = await board.delivery(tenant, await board.connection(tenant))
+    for _ in range(4):
+        await board.claim(tenant, delivery)
+        await board.expire(tenant, "delivery")
+    claim = await board.claim(tenant, delivery)
+    assert claim is not None
+    async with board.database.tenant(tenant.tenant_id) as con:
+        await claims.requeue(con, claim, delay=timedelta(0), reason="busy")
+
+    assert await board.claim(tenant, delivery) is not None
+
+
+async def test_one_run_per_ticket_at_a_time(board: Board, tenant: TenantRow) -> None:
+    """While a ticket is worked on its next delivery waits, and is due once the first has ended."""
+    connection = await board.connection(tenant)
+    first, second = [await board.delivery(tenant, connection, "T-9") for _ in range(2)]
+    claim = await board.claim(tenant, first)
+    assert claim is not None
+
+    assert await board.claim(tenant, second) is None
+    async with board.database.tenant(tenant.tenant_id) as con:
+        await claims.move(con, claim, state="done", outcome="done")
+        await claims.release_ticket(con, claim)
+
+    assert await board.claim(tenant, second) is not None
+
+
+async def test_racing_claims_of_one_ticket(board: Board, tenant: TenantRow) -> None:
+    """Of thirty deliveries about one ticket, claimed at the same moment, one runs."""
+    connection = await board.connection(tenant)
+    deliveries = [await board.delivery(tenant, connection, "T-9") for _ in range(30)]
+
+    got = await asyncio.gather(*(board.claim(tenant, d) for d in deliveries))
+
+    assert sum(claim is not None for claim in got) == 1
+
+
+async def test_the_same_ticket_id_of_another_connection_runs(board: Board, two_tenants: TwoTenants) -> None:
+    """Ticket ids belong to their connection: the same id elsewhere is another ticket."""
+    for tenant in two_tenants:
+        for _ in range(2):
+            delivery = await board.delivery(tenant, await board.connection(tenant), "T-9")
+            assert await board.claim(tenant, delivery) is not None
+
+
+async def test_a_retry_waits_for_its_time(board: Board, tenant: TenantRow) -> None:
+    """A delivery put back is not to be had before its delay has passed."""
+    delivery = await board.delivery(tenant, await board.connection(tenant))
+    claim = await board.claim(tenant, delivery)
+    assert claim is not None
+    async with board.database.tenant(tenant.tenant_id) as con:
+        await claims.requeue(con, claim, delay=timedelta(hours=1), reason="busy")
+
+    assert await board.claim(tenant, delivery) is None
+    await board.make_due(tenant)
+    again = await board.claim(tenant, delivery)
+
+    assert again is not None
+    assert (again.attempt, again.tries) == (2, 2)
+
+
+async def test_tenants_take_turns(board: Board, two_tenants: TwoTenants) -> None:
+    """A tenant with a few deliveries is served among the first, however many another one has."""
+    noisy, quiet = two_tenants
+    loud = await board.connection(noisy)
+    for _ in range(40):
+        await board.delivery(noisy, loud)
+    calm = await board.connection(quiet)
+    wanted = {await board.delivery(quiet, calm) for _ in range(3)}
+
+    due = await _due(board, 6)
+
+    assert {d.id for d in due if d.tenant_id == quiet.tenant_id} == wanted
+
+
+async def test_who_runs_much_waits(board: Board, two_tenants: TwoTenants) -> None:
+    """Work already running counts: the tenant with less of it comes first."""
+    busy, idle = two_tenants
+    connection = await board.connection(busy)
+    for _ in range(4):
+        await board.claim(busy, await board.delivery(busy, connection))
+    await board.delivery(busy, connection)
+    late = await board.delivery(idle, await board.connection(idle))
+
+    assert (await _due(board, 1))[0].id == late
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        "update tenant set state = 'suspended'",
+        "update connection set state = 'paused'",
+        "update connection set wait_until = now() + interval '1 hour'",
+    ],
+)
+async def test_held_work_is_not_due(board: Board, tenant: TenantRow, hold: str) -> None:
+    """Work of a suspended tenant, a paused connection or one asked to wait stays where it is."""
+    await board.delivery(tenant, await board.connection(tenant))
+    assert len(await _due(board, 5)) == 1
+
+    async with board.database.tenant(tenant.tenant_id) as con:
+        await con.execute(hold)
+
+    assert await _due(board, 5) == []
+
+
+async def test_the_sweeper_sees_no_content(board: Board, tenant: TenantRow) -> None:
+    """The role that looks for due work cannot read what the work is about."""
+    await board.delivery(tenant, await board.connection(tenant))
+
+    for column in ("body", "headers", "ticket_id", "reason"):
+        with pytest.raises(Exception, match="permission denied"):
+            async with board.database.role("sweeper") as con:
+                await con.fetch(f"select {column} from delivery")  # noqa: S608 - a column of ours
+
+
+async def _due(board: Board, limit: int) -> list[Due]:
+    async with board.database.role("sweeper") as con:
+        return await claims.due(con, limit)
