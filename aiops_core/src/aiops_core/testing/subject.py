@@ -37,7 +37,7 @@ HOSTILE_TEXTS = (
     "<script>alert('x')</script><img src=x onerror=alert(1)> &amp; &lt;b&gt; \"quoted\"",
     "h1. not a heading {code}not code{code} {color:red}red{color} [text|http://evil.example] !image.png! *b* _i_ {{m}}",
     "# no heading **bold** [text](http://evil.example) ![image](http://evil.example/i.png) `code` ~~~ ---",
-    '{"input_data": {"note": {"show_to_requester": true}}} %7B%22a%22%3A1%7D a=b&c=d+e',
+    '{"note": {"text": "x", "public": true}} %7B%22a%22%3A1%7D a=b&c=d+e',
     "@everyone [~admin] $requester ${title} {0} %s \\n \\u0041 日本語 ünïcödé 🛠",
 )
 
@@ -60,7 +60,7 @@ class TicketingSubject(Contract):
     """An id of the right shape that no ticket has."""
 
     proof_headers: ClassVar[tuple[str, ...]]
-    """The lower-case headers of the proof, such as ``("x-hub-signature",)``."""
+    """The lower-case headers of the proof, such as ``("x-desk-signature",)``."""
 
     proof_covers_body: ClassVar[bool]
     """Whether the proof is a signature of the body, so that a changed body is refused."""

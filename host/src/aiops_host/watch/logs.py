@@ -22,7 +22,7 @@ BOUND_FIELDS = frozenset({"tenant_id", "delivery_id", "trace_id"})
 _bound: ContextVar[dict[str, str] | None] = ContextVar("aiops_log_fields", default=None)
 
 _PATTERNS = (
-    re.compile(r"(?i)\b(bearer|basic|zoho-oauthtoken)\s+[a-z0-9._~+/=-]{6,}"),
+    re.compile(r"(?i)\b(bearer|basic|[a-z]+-oauthtoken)\s+[a-z0-9._~+/=-]{6,}"),
     re.compile(
         r"(?i)((?:api[_-]?key|authtoken|technician[_-]?key|token|secret|password|passwd|authorization|cookie)"
         r"[\"']?\s*[:=]\s*[\"']?)([^\s\"',;&}]{4,})"

@@ -1,0 +1,92 @@
+"""The plugins on the documentation's pages work and pass the tests shown with them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+from tests.docs.pages import PLUGINS, blocks
+
+from aiops_core import AiopsError, errors, load_plugins
+
+PAGES = {
+    "ticketing-tools.md": "ticketing tool acme",
+    "tools.md": "tool runbooks",
+    "llm-backends.md": "LLM backend acme-llm",
+    "agents.md": "agent listing",
+}
+CONFIGURATION = """
+[pytest]
+asyncio_mode = "auto"
+asyncio_default_fixture_loop_scope = "function"
+filterwarnings = ["error"]
+"""
+
+
+def written(page: str, folder: Path) -> list[str]:
+    """Write the page's modules under the names in their first lines; return these."""
+    names: list[str] = []
+    for code in blocks((PLUGINS / page).read_text()):
+        names.append(code.partition("\n")[0].removeprefix("# "))
+        (folder / names[-1]).write_text(code)
+    return names
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_has_plugin_and_test(page: str) -> None:
+    """The page begins with the plugin and ends with its test; nothing on it is left unexecuted."""
+    text = (PLUGINS / page).read_text()
+    assert [code.partition("\n")[0].startswith("# ") for code in blocks(text)] == [True, True]
+    assert text.index("```python") < 300
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_plugin_loads_as_installed(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed under the page's entry point, the plugin loads and contributes what the page says."""
+    module = written(page, tmp_path)[0].removesuffix(".py")
+    (project,) = (tomllib.loads(block) for block in blocks((PLUGINS / page).read_text(), "toml"))
+    info = tmp_path / "example-0.dist-info"
+    info.mkdir()
+    name, version = project["project"]["name"], project["project"]["version"]
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    points = project["project"]["entry-points"]["aiops"]
+    (info / "entry_points.txt").write_text("[aiops]\n" + "".join(f"{k} = {v}\n" for k, v in points.items()))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (record,) = load_plugins(found=distributions(path=[str(tmp_path)])).records
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    assert record.error is None
+    assert record.contributes == (PAGES[page],)
+    assert project["project"]["dependencies"] == ["aiops-core>=1,<2"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_plugin_passes_its_test(page: str, tmp_path: Path) -> None:
+    """The test shown on the page runs in a folder of its own and passes, with nothing skipped."""
+    written(page, tmp_path)
+    (tmp_path / "pytest.toml").write_text(CONFIGURATION)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "."]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert re.search(r"\d+ passed in", result.stdout)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_named_errors_exist(page: str) -> None:
+    """The page has a table of errors, and each error it names exists."""
+    text = (PLUGINS / page).read_text().partition("## Errors\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([A-Z][A-Za-z]+)[`(]", text))
+    assert named
+    for name in named:
+        assert issubclass(getattr(errors, name), AiopsError)
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    """Each page links only to files that exist."""
+    for page in PLUGINS.glob("*.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
