@@ -20,10 +20,10 @@ CLOUD = {"base_url": "https://example.atlassian.net", "email": "a@example.com", 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        pytest.param({"email": None}, "email", id="cloud without email"),
-        pytest.param({"api_token": None}, "api_token", id="cloud without token"),
+        pytest.param({"email": None}, "Jira Cloud needs email", id="cloud without email"),
+        pytest.param({"api_token": None}, "Jira Cloud needs email and api_token", id="cloud without token"),
         pytest.param({"personal_access_token": "p"}, "Data Center", id="cloud with personal access token"),
-        pytest.param({"edition": "datacenter", "email": None}, "personal_access_token", id="data center with nothing"),
+        pytest.param({"edition": "datacenter", "email": None}, "Data Center needs", id="data center with nothing"),
         pytest.param({"base_url": "example.atlassian.net"}, "base_url", id="no scheme"),
         pytest.param({"base_url": "https://me:pw@example.atlassian.net"}, "base_url", id="credentials in the address"),
         pytest.param({"base_url": "https://example.atlassian.net/?a=b"}, "base_url", id="query in the address"),

@@ -31,7 +31,6 @@ from aiops_jira.ticketing import JiraTicketingTool
 TOKEN = "t0ken"
 ACCOUNT = "aiops@example.com"
 BASE = {"base_url": "https://jira.example.com", "email": ACCOUNT, "api_token": TOKEN}
-NOW = datetime.now(UTC)
 EDITIONS = pytest.mark.parametrize("edition", ["cloud", "datacenter"])
 
 
@@ -42,6 +41,7 @@ class Bench:
         self.simulator = JiraSimulator(token=TOKEN, account=ACCOUNT, edition=edition)
         self.put()
         self.me = self.simulator.me
+        self.now = datetime.now(UTC)
         self.http = SimulatedHttp(self.simulator)
         values = {**BASE, "edition": edition, **config}
         self.tool = JiraTicketingTool(load_config(JiraConfig, values), FakeServices(http=self.http))
@@ -59,8 +59,9 @@ class Bench:
 OTHERS = {"accountId": "somebody", "key": "somebody"}
 
 
-def comment(author: Any, created: datetime = NOW, **more: Any) -> dict[str, Any]:
-    """Return a comment as Jira shows it."""
+def comment(author: Any, created: datetime | None = None, **more: Any) -> dict[str, Any]:
+    """Return a comment as Jira shows it, made now unless told otherwise."""
+    created = created or datetime.now(UTC)
     return {"author": author, "created": f"{created:%Y-%m-%dT%H:%M:%S.000%z}", "body": "x", **more}
 
 
@@ -114,7 +115,7 @@ async def test_only_own_notes_of_this_installation_are_found(edition: str) -> No
 async def test_duplicates_are_found_oldest_first(edition: str) -> None:
     """Several notes with one marker come oldest first, so that the first can be kept."""
     bench, marker = Bench(edition), make_marker()
-    made = [(f"9{age}", NOW - timedelta(minutes=age)) for age in (3, 2, 1)]
+    made = [(f"9{age}", bench.now - timedelta(minutes=age)) for age in (3, 2, 1)]
     bench.put(*(comment(bench.me, at, id=number, properties=carrying(marker)) for number, at in made))
     assert [ref.id for ref in await bench.tool.find_effects("OPS-1", marker)] == ["93", "92", "91"]
 
@@ -122,7 +123,7 @@ async def test_duplicates_are_found_oldest_first(edition: str) -> None:
 async def test_comments_before_the_first_attempt_are_not_asked() -> None:
     """A comment older than the marker's bound is neither read closer nor found."""
     bench, marker = Bench(), make_marker()
-    bench.put(comment(bench.me, NOW - timedelta(hours=2), properties=carrying(marker)))
+    bench.put(comment(bench.me, bench.now - timedelta(hours=2), properties=carrying(marker)))
     assert list(await bench.tool.find_effects("OPS-1", marker)) == []
     assert not any("/properties" in path for path in bench.paths())
     unbounded = msgspec.structs.replace(marker, since=None)
@@ -133,8 +134,8 @@ async def test_comments_before_the_first_attempt_are_not_asked() -> None:
 async def test_note_is_found_behind_a_crowd(total: int) -> None:
     """However many others commented since, our note is found, each page read once."""
     bench, marker = Bench(), make_marker()
-    ours = comment(bench.me, NOW - timedelta(minutes=4), properties=carrying(marker))
-    crowd = [comment(OTHERS, NOW - timedelta(minutes=3) + timedelta(seconds=second)) for second in range(total)]
+    ours = comment(bench.me, bench.now - timedelta(minutes=4), properties=carrying(marker))
+    crowd = [comment(OTHERS, bench.now - timedelta(minutes=3) + timedelta(seconds=second)) for second in range(total)]
     bench.put(ours, *crowd)
     assert len(await bench.tool.find_effects("OPS-1", marker)) == 1
     pages = [path for path in bench.paths() if path.endswith("/comment")]
@@ -144,7 +145,7 @@ async def test_note_is_found_behind_a_crowd(total: int) -> None:
 async def test_old_history_is_not_paged_through() -> None:
     """Newest first, reading stops at the first page that reaches behind the bound."""
     bench, marker = Bench(), make_marker()
-    bench.put(*(comment(OTHERS, NOW - timedelta(hours=1, minutes=300 - minute)) for minute in range(300)))
+    bench.put(*(comment(OTHERS, bench.now - timedelta(hours=1, minutes=300 - minute)) for minute in range(300)))
     assert list(await bench.tool.find_effects("OPS-1", marker)) == []
     assert len([path for path in bench.paths() if path.endswith("/comment")]) == 1
 
@@ -161,7 +162,7 @@ class Disobedient(SimulatedHttp):
 async def test_unordered_list_is_read_to_its_end() -> None:
     """Where the order asked for is not kept, all pages are read before a note is taken for missing."""
     bench, marker = Bench(), make_marker()
-    crowd = [comment(OTHERS, NOW - timedelta(hours=3, minutes=70 - minute)) for minute in range(70)]
+    crowd = [comment(OTHERS, bench.now - timedelta(hours=3, minutes=70 - minute)) for minute in range(70)]
     bench.put(*crowd, comment(bench.me, properties=carrying(marker)))
     http = Disobedient(bench.simulator)
     tool = JiraTicketingTool(load_config(JiraConfig, BASE), FakeServices(http=http))
@@ -189,6 +190,23 @@ async def test_listed_properties_save_the_single_reads(expands: bool) -> None:
     await bench.tool.update_ticket("OPS-1", make_enhancement(), make_marker())
     assert len(await bench.tool.find_effects("OPS-1", marker)) == 1
     assert len([path for path in bench.paths() if "/properties" in path]) == (0 if expands else 2)
+
+
+async def test_empty_expansion_is_not_trusted() -> None:
+    """A list that brings an empty set of properties, as a Jira that ignores the wish may, does not settle it."""
+    marker = make_marker()
+    listed = {"id": "5", "author": {"accountId": "me"}, "created": "2036-03-02T09:00:00.000+0000", "properties": []}
+    answers: dict[str, Any] = {
+        "/myself": {"accountId": "me"},
+        "/comment": {"startAt": 0, "total": 1, "comments": [listed]},
+        "/properties/aiops.effect": carrying(marker)[0],
+    }
+
+    def answer(sent: SentRequest) -> Answer:
+        return Answer(json=next(body for path, body in answers.items() if sent.url.endswith(path)))
+
+    tool = JiraTicketingTool(load_config(JiraConfig, BASE), FakeServices(http=FakeHttp(answer)))
+    assert [ref.id for ref in await tool.find_effects("OPS-1", marker)] == ["5"]
 
 
 async def test_list_without_comments_is_not_empty() -> None:
@@ -229,7 +247,7 @@ async def test_comment_id_stays_in_its_place() -> None:
 def add_history(bench: Bench, count: int) -> None:
     """Add resolved tickets, each a day older than the one before."""
     for number in range(2, count + 2):
-        moment = f"{NOW - timedelta(days=number):%Y-%m-%dT%H:%M:%S.000%z}"
+        moment = f"{bench.now - timedelta(days=number):%Y-%m-%dT%H:%M:%S.000%z}"
         fields = {"summary": f"t{number}", "updated": moment, "status": {"statusCategory": {"key": "done"}}}
         bench.simulator.add_ticket({"id": str(10_000 + number), "key": f"OPS-{number}", "fields": fields})
 
@@ -249,12 +267,42 @@ async def test_search_is_bounded_by_projects_and_age(edition: str) -> None:
     """The query names the projects, the state and an age, whatever the account's time zone."""
     bench = Bench(edition, projects=["OPS", "NET"])
     add_history(bench, 7)
-    since = NOW - timedelta(days=4, hours=1)
+    since = bench.now - timedelta(days=4, hours=1)
     found = [ticket.id async for ticket in bench.tool.search_tickets(TicketQuery(updated_since=since))]
     assert found == ["OPS-4", "OPS-3", "OPS-2"]
     jql = bench.http.calls[0].query["jql"]
     assert jql.startswith('project in ("OPS", "NET") AND statusCategory = Done AND updated >= "-5')
     assert jql.endswith('m" ORDER BY updated ASC, key ASC')
+
+
+async def test_search_keeps_to_the_second() -> None:
+    """JQL counts minutes; a ticket touched seconds before the moment asked for is left out all the same."""
+    bench = Bench()
+    for key, seconds in (("OPS-2", 70), ("OPS-3", 60)):
+        moment = f"{bench.now - timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S.000%z}"
+        bench.simulator.add_ticket({"key": key, "fields": {"updated": moment}})
+    query = TicketQuery(resolved_only=False, updated_since=bench.now - timedelta(seconds=65))
+    assert [ticket.id async for ticket in bench.tool.search_tickets(query)] == ["OPS-3"]
+    assert 'updated >= "-2m"' in bench.http.calls[0].query["jql"]
+
+
+async def test_search_of_the_future_is_empty() -> None:
+    """Nothing was touched after tomorrow, and Jira is not asked."""
+    bench = Bench()
+    query = TicketQuery(resolved_only=False, updated_since=bench.now + timedelta(days=1))
+    assert [ticket.id async for ticket in bench.tool.search_tickets(query)] == []
+    assert bench.http.calls == []
+
+
+async def test_ticket_id_stays_in_its_place() -> None:
+    """An id with characters of URLs is not found, and nothing is asked or posted."""
+    bench = Bench()
+    for hostile in ("OPS-1/../OPS-2", "OPS-1?a=b", "..", "OPS-1/comment/1", ""):
+        with pytest.raises(TicketNotFound):
+            await bench.tool.get_ticket(hostile)
+        with pytest.raises(TicketNotFound):
+            await bench.tool.update_ticket(hostile, make_enhancement(), make_marker())
+    assert bench.http.calls == []
 
 
 async def test_search_of_everything_is_bounded_too() -> None:
