@@ -102,6 +102,21 @@ def chat(text: str | None, **message: Any) -> Reply:
     return Reply(headers={"content-type": "application/json"}, body=msgspec.json.encode(answer))
 
 
+def speaks_both(text: str) -> Answer:
+    """Answer in the protocol of the path asked for: OpenAI's chat completions or Anthropic's messages."""
+
+    def answer(asked: Asked) -> Reply:
+        if not asked.path.endswith("/messages"):
+            return chat(text)
+        content = {"type": "text", "text": text}
+        usage = {"input_tokens": 1000, "output_tokens": 200}
+        body = {"id": "msg_stub", "type": "message", "role": "assistant", "model": "stub", "content": [content]}
+        whole = msgspec.json.encode({**body, "stop_reason": "end_turn", "usage": usage})
+        return Reply(headers={"content-type": "application/json"}, body=whole)
+
+    return answer
+
+
 def note(*sections: tuple[str, Sequence[tuple[str, Sequence[int]]]], **more: Any) -> str:
     """Return the asked structure as JSON; ``more`` adds fields nobody asked for."""
     built = [{"kind": k, "claims": [{"text": t, "citations": list(c)} for t, c in claims]} for k, claims in sections]

@@ -1,4 +1,4 @@
-"""Run as a program: completes a request against the given server and reports every look-up and connection."""
+"""Run as a program: completes requests in two providers' protocols against the given server and reports every look-up and connection."""
 
 import asyncio
 import json
@@ -22,11 +22,12 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
 
 async def _complete(url: str) -> list[str]:
     spec = next(s for s in plugin.aiops_register_llm_backends() if s.name == "litellm")
-    config = load_config(spec.config, {"models": [{"model": "openai/probe", "api_base": url}]})
-    backend = spec.factory(config, FakeServices())
     before = [name for name in ("litellm", "openai", "langgraph") if name in sys.modules]
-    await backend.complete(make_request())
-    await backend.check_health()
+    for model, base in (("openai/probe", f"{url}/v1"), ("anthropic/claude-sonnet-4-5", url)):
+        config = load_config(spec.config, {"models": [{"model": model, "api_base": base, "api_key": "sk-probe"}]})
+        backend = spec.factory(config, FakeServices())
+        await backend.complete(make_request())
+        await backend.check_health()
     return before
 
 

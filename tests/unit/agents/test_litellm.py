@@ -28,6 +28,7 @@ from tests.support.llm_stub import (
     refuses_format,
     says,
     sends,
+    speaks_both,
 )
 
 from aiops_agents.backends import library
@@ -291,20 +292,35 @@ async def test_nothing_is_left_behind() -> None:
 
 async def test_only_the_asked_call_leaves_the_machine() -> None:
     """Import, completion and health look up no other host and connect to nothing but the model's server."""
-    async with llm_stub(says(ANSWER)) as stub:
+    async with llm_stub(speaks_both(ANSWER)) as stub:
+        base = stub.url.removesuffix("/v1")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LITELLM")}
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-W", "ignore", str(PROBE), stub.url, stdout=asyncio.subprocess.PIPE, env=environment
+            sys.executable, "-W", "ignore", str(PROBE), base, stdout=asyncio.subprocess.PIPE, env=environment
         )
         output, _ = await process.communicate()
     seen = json.loads(output)
-    host, port = stub.url.removeprefix("http://").removesuffix("/v1").split(":")
+    host, port = base.removeprefix("http://").split(":")
     assert process.returncode == 0
     assert seen["loaded_before_first_use"] == []
     assert {tuple(c) for c in seen["connected"]} == {(host, int(port))}
     assert {name for name in seen["looked_up"] if name is not None} <= {host}
-    assert {asked.path for asked in stub.asked} == {"/v1/chat/completions"}
-    assert len(stub.asked) == 2
+    assert [asked.path for asked in stub.asked] == ["/v1/chat/completions"] * 2 + ["/v1/messages"] * 2
+
+
+async def test_another_providers_protocol_keeps_the_same_bounds() -> None:
+    """What reaches Claude models is bounded, timed and keyed by the same means."""
+    async with llm_stub(speaks_both(ANSWER)) as stub:
+        base = stub.url.removesuffix("/v1")
+        backend = _backend(base, model="anthropic/claude-sonnet-4-5")
+        completion = await backend.complete(make_request())
+        stub.answer = sends(Reply(kind="endless"))
+        with pytest.raises(LLMRefused, match="answer without end"):
+            await backend.complete(make_request())
+    assert completion.draft.sections == SECTIONS
+    assert completion.usage.cost_usd is not None
+    assert stub.asked[0].headers["x-api-key"] == KEY
+    assert not library.loaded().in_memory_llm_clients_cache.cache_dict
 
 
 async def test_a_compressed_answer_is_refused() -> None:

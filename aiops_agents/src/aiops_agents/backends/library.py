@@ -18,7 +18,8 @@ from aiops_agents.backends.transport import make_transport
 _loading = Lock()
 _loaded: list[ModuleType] = []
 _opened: ContextVar[list[Any] | None] = ContextVar("litellm_clients_of_this_call", default=None)
-_TALKATIVE = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai", "httpx", "httpcore")
+_SILENT = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
+_TALKATIVE = ("openai", "httpx", "httpcore")
 
 
 async def load() -> None:
@@ -53,8 +54,8 @@ async def one_call() -> AsyncIterator[None]:
 def _load() -> None:
     with _loading:
         if not _loaded:
-            # Or it would fetch its price list over the network while it is imported.
-            os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+            # Or it fetches its price list when it is imported, and a list of headers on the first call to a Claude model.
+            os.environ.update({"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True"})
             import litellm  # noqa: PLC0415  5 s and 190 MB
 
             _quieten(litellm)
@@ -93,6 +94,8 @@ def _quieten(litellm: Any) -> None:
     # At debug level these log whole requests, Authorization included.
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     # Its modules load one another on the first call: 0.7 s that would stop the event loop.
     litellm.completion(model="openai/warm-up", messages=[{"role": "user", "content": "-"}], mock_response="-")
 
