@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import secrets
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from uuid import UUID
 import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from aiops_core.errors import AiopsError
 from aiops_host.data import people
@@ -57,8 +59,7 @@ class Sessions:
         self._lifetime = timedelta(hours=hours)
         self._idle = timedelta(minutes=idle_minutes)
         self._hashing = asyncio.Semaphore(CONCURRENT_HASHES)
-        # What an unknown address is compared with, so that it takes as long as a wrong password.
-        self._nobody = _HASHER.hash(secrets.token_urlsafe(TOKEN_BYTES))
+        self._nobody = _nobodys_hash()
 
     async def login(self, email: str, password: str) -> LoggedIn:
         """Open a session.
@@ -115,6 +116,16 @@ async def put_user(
 def token_hash(token: str) -> bytes:
     """Return what is stored of a token."""
     return hashlib.sha256(token.encode()).digest()
+
+
+def _nobodys_hash() -> str:
+    """Return a hash of no password, for an unknown address to be compared with in the same time as a wrong password."""
+    costs = f"m={_HASHER.memory_cost},t={_HASHER.time_cost},p={_HASHER.parallelism}"
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=")
+        for size in (_HASHER.salt_len, _HASHER.hash_len)
+    )
+    return f"$argon2id$v={ARGON2_VERSION}${costs}${salt}${digest}"
 
 
 def _matches(stored: str, password: str) -> bool:

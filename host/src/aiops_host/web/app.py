@@ -41,7 +41,6 @@ DESCRIPTION = (
     "What belongs to a tenant is found only inside that tenant: name it with ?tenant=<slug> when you have several."
 )
 API_ROUTES = (
-    people.log_in,
     people.log_out,
     people.who_am_i,
     deliveries.list_deliveries,
@@ -67,8 +66,9 @@ def create_app(settings: Settings, plugins: PluginManager, database: Database, v
     """
     parts = _make_parts(settings, plugins, database, vault, waker)
     api = Router("/api/v1", route_handlers=list(API_ROUTES), security=[{"bearer": []}, {"cookie": []}])
+    doors = Router("/api/v1", route_handlers=[people.log_in])
     return Litestar(
-        route_handlers=[api, *PUBLIC_ROUTES],
+        route_handlers=[api, doors, *PUBLIC_ROUTES],
         dependencies={
             "parts": Provide(lambda: parts, sync_to_thread=False),
             "chosen": Provide(_chosen, sync_to_thread=False),

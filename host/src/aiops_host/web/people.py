@@ -57,7 +57,6 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
     "/login",
     opt=asks("public"),
     status_code=HTTP_200_OK,
-    security=[{}],
     responses=documented(400, 401, 403, 503),
     summary="Log in",
     tags=["people"],

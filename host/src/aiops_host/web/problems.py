@@ -155,6 +155,10 @@ def _unstorable(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     return answer(Problem(status=400, code="bad-request", detail="A value holds characters that cannot be stored."))
 
 
+def _undecodable(_: Request[Any, Any, Any], __: UnicodeDecodeError) -> Response[bytes]:
+    return answer(Problem(status=400, code="bad-request", detail="The request's body is not UTF-8."))
+
+
 def _unexpected(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     log.error("request failed", exc_info=error)
     return answer(Problem(status=500, code="internal", detail=_DETAILS[500]))
@@ -171,6 +175,7 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     Refused: _refused,
     HTTPException: _http,
     AiopsError: _ours,
+    UnicodeDecodeError: _undecodable,
     Exception: _unexpected,
     **dict.fromkeys(TRY_AGAIN, _away),
     **dict.fromkeys(UNSTORABLE, _unstorable),
