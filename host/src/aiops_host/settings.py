@@ -41,7 +41,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     slots: Annotated[int, Meta(description="Deliveries one worker works on at a time", ge=1, le=1000)] = 64
     lease: Annotated[float, _about("How long a claim holds without a heartbeat")] = 30.0
     heartbeat: Annotated[float, _about("How often a claim is renewed")] = 10.0
-    sweep_interval: Annotated[float, _about("How often lost work is looked for")] = 5.0
     poll_interval: Annotated[float, _about("How often due work is looked for")] = 1.0
     retry_delays: Annotated[str, _about("Waits before each retry, separated by commas")] = (
         "2,4,8,30,300,1800,7200,21600,86400"
@@ -71,6 +70,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def blocked(self) -> frozenset[str]:
         """Names of plugins not to load."""
         return frozenset(name.strip() for name in self.blocked_plugins.split(",") if name.strip())
+
+    @property
+    def look_timeout(self) -> float:
+        """Longest look for an effect on its ticket, in seconds: well within the lease it is made under."""
+        return self.lease * 2 / 3
 
     @property
     def backoff(self) -> tuple[float, ...]:
@@ -113,6 +117,12 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     except (msgspec.ValidationError, ValueError) as error:
         field = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else "retry_delays"
         raise ConfigInvalid(f"{PREFIX}{field.upper()}: {str(error).partition(' - at')[0]}") from None
+    if settings.heartbeat > settings.lease / 2:
+        raise ConfigInvalid(f"{PREFIX}HEARTBEAT must be at most half of {PREFIX}LEASE, or live work is taken away.")
+    if settings.write_timeout > settings.look_timeout:
+        raise ConfigInvalid(
+            f"{PREFIX}WRITE_TIMEOUT must be at most two thirds of {PREFIX}LEASE, or writes may overlap."
+        )
     return settings
 
 

@@ -14,7 +14,7 @@ import click
 
 from aiops_core.errors import TicketingUnavailable
 from aiops_core.tickets import Ticket, TicketQuery
-from aiops_host.cli.program import as_json, run, run_async
+from aiops_host.cli.program import as_json, opened, run, run_async
 
 if TYPE_CHECKING:
     from aiops_host.data.connections import ConnectionRecord
@@ -59,7 +59,7 @@ def tickets() -> None:
 @click.option("--since", type=Since(), default="90d", show_default=True, help="How far back, as 90d, 12h, 8w or a date")
 @as_json
 def import_(path: Path | None, slug: str, connection: UUID | None, since: datetime, as_json: bool) -> None:
-    """Import from PATH (CSV or JSON) or, with --connection, from the ticketing tool itself.
+    """Import from PATH (CSV or JSON), or without one from the tenant's ticketing tools themselves.
 
     An import from a ticketing tool goes on where it stopped, waits when it is asked to, and may be repeated.
     """
@@ -67,7 +67,7 @@ def import_(path: Path | None, slug: str, connection: UUID | None, since: dateti
     from aiops_host.cli.imports import import_all, report  # noqa: PLC0415
     from aiops_host.data.retrieval import history  # noqa: PLC0415
 
-    if (path is None) == (connection is None):
+    if path is not None and connection is not None:
         raise click.UsageError("Give either a PATH or --connection.")
     if path is not None:
 
@@ -75,9 +75,25 @@ def import_(path: Path | None, slug: str, connection: UUID | None, since: dateti
             return await history.upsert(con, batch, connection_id=None, source="file")
 
         import_all(slug, read_tickets(path), upsert, noun="tickets", as_json=as_json)
-    elif connection is not None:
-        wanted = connection
-        report(run_async(lambda: _from_tool(slug, wanted, since, quiet=as_json)), noun="tickets", as_json=as_json)
+    else:
+        report(run_async(lambda: _from_tools(slug, connection, since, quiet=as_json)), noun="tickets", as_json=as_json)
+
+
+async def _from_tools(slug: str, connection: UUID | None, since: datetime, *, quiet: bool) -> UpsertCount:
+    from aiops_host.cli.imports import added_up  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import connections, tenants  # noqa: PLC0415
+    from aiops_host.data.retrieval.history import UpsertCount  # noqa: PLC0415
+
+    async with opened() as database:
+        tenant = await tenants.by_slug(database, slug)
+        found = await connections.list_(database, tenant.id)
+    wanted = [c.id for c in found if connection in {None, c.id}]
+    if not wanted:
+        raise click.UsageError(f"The tenant {slug} has no such connection; see: aiops connections list --tenant {slug}")
+    total = UpsertCount(added=0, changed=0, unchanged=0)
+    for connection_id in wanted:
+        total = added_up(total, await _from_tool(slug, connection_id, since, quiet=quiet))
+    return total
 
 
 async def _from_tool(slug: str, connection: UUID, since: datetime, *, quiet: bool) -> UpsertCount:

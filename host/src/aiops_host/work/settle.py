@@ -34,7 +34,6 @@ from aiops_host.settings import Settings
 log = logging.getLogger(__name__)
 
 SINCE_SLACK = timedelta(minutes=2)
-LEASE_MARGIN_SECONDS = 10.0
 MAX_WRITES = 10
 
 Outcome = Literal["confirmed", "later", "parked", "dead"]
@@ -77,7 +76,7 @@ class Settler:
     ) -> Sequence[RemoteRef] | Outcome:
         failpoints.reached("effect-checking")
         try:
-            async with asyncio.timeout(self.settings.lease - LEASE_MARGIN_SECONDS):
+            async with asyncio.timeout(self.settings.look_timeout):
                 return await tool.find_effects(claim.ticket_id, marker)
         except EffectUnverifiable as error:
             if claim.state == "planned":
