@@ -87,7 +87,10 @@ class JiraTicketingTool(TicketingToolPlugin):
         return translate.ticket(await self._client.read(self._issue(ticket_id), params), self._config)
 
     async def update_ticket(self, ticket_id: str, enhancement: Enhancement, marker: EffectMarker) -> RemoteRef:
-        """Add one comment whose properties make it internal and carry the marker, in one request."""
+        """Add one comment whose properties make it internal and carry the marker, in one request.
+
+        The service desk's own route takes no properties, so it could not carry the marker.
+        """
         body = render.adf(enhancement) if self._config.edition == "cloud" else render.wiki(enhancement)
         properties = [
             {"key": INTERNAL_PROPERTY, "value": INTERNAL_VALUE},
