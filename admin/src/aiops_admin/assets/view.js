@@ -1,0 +1,116 @@
+// Builds elements from a tree of plain data. Text only ever becomes a text node; elements and attributes are listed.
+
+const TAGS = new Set([
+  "a", "article", "aside", "b", "button", "caption", "code", "dd", "details", "dialog", "div", "dl", "dt", "em", "form",
+  "h1", "h2", "h3", "h4", "header", "footer", "input", "label", "li", "nav", "ol", "p", "pre", "section", "small", "span", "strong",
+  "summary", "table", "tbody", "td", "th", "thead", "time", "tr", "ul",
+])
+const ATTRIBUTES = new Set([
+  "action", "class", "colspan", "datetime", "dir", "disabled", "hidden", "href", "id", "lang", "method", "name", "open",
+  "rel", "role", "scope", "tabindex", "target", "title", "type", "value",
+])
+const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]]
+
+function attribute(name, value) {
+  if (!ATTRIBUTES.has(name) && !/^(aria|data)-[a-z-]+$/.test(name)) { return null }
+  if (name !== "href" && name !== "action") { return value }
+  const address = URL.parse ? URL.parse(value, document.baseURI) : new URL(value, document.baseURI)
+  return address && /^https?:$/.test(address.protocol) ? value : null
+}
+
+function relative(seconds, words) {
+  for (const [unit, length] of UNITS) {
+    if (Math.abs(seconds) >= length) { return words.format(Math.trunc(seconds / length), unit) }
+  }
+  return words.format(0, "second")
+}
+
+function tell(node) {
+  const time = new Date(node.getAttribute("datetime"))
+  if (isNaN(time)) { return }
+  const exact = new Intl.DateTimeFormat([], {dateStyle: "medium", timeStyle: "medium"}).format(time)
+  if (node.dataset.show === "exact") {
+    node.textContent = exact
+    return
+  }
+  const words = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", {numeric: "auto"})
+  node.textContent = relative(Math.min(0, (time - Date.now()) / 1000), words)
+  node.title = exact
+}
+
+function make(spec) {
+  const node = document.createElement(TAGS.has(spec.t) ? spec.t : "span")
+  node.viewKey = spec.k
+  return node
+}
+
+function fits(node, spec) {
+  return node.nodeType === 1 && node.viewKey === spec.k && node.localName === spec.t
+}
+
+function fill(node, spec) {
+  for (const {name} of Array.from(node.attributes)) {
+    if (!(name in spec.a) && !(node.localName === "dialog" && name === "open")) { node.removeAttribute(name) }
+  }
+  for (const [name, raw] of Object.entries(spec.a)) {
+    const value = attribute(name, raw)
+    if (value !== null && node.getAttribute(name) !== value) { node.setAttribute(name, value) }
+  }
+  if (spec.t === "time" && spec.a["data-show"]) { tell(node) } else { patch(node, spec.c) }
+  if (spec.t === "dialog") { queueMicrotask(() => { if (node.isConnected && !node.open) { node.showModal() } }) }
+}
+
+function patch(parent, specs) {
+  const keyed = new Map(Array.from(parent.childNodes).filter(n => n.viewKey).map(n => [n.viewKey, n]))
+  specs.forEach((spec, index) => {
+    const here = parent.childNodes[index]
+    if (typeof spec === "string") {
+      if (here?.nodeType === 3) {
+        if (here.data !== spec) { here.data = spec }
+      } else { parent.insertBefore(document.createTextNode(spec), here ?? null) }
+      return
+    }
+    const same = spec.k ? keyed.get(spec.k) : here
+    const node = same && fits(same, spec) ? same : make(spec)
+    if (node !== here) { parent.insertBefore(node, here ?? null) }
+    fill(node, spec)
+  })
+  while (parent.childNodes.length > specs.length) { parent.lastChild.remove() }
+}
+
+export function render({model}) {
+  const root = document.createElement("div")
+  root.className = "view"
+  const act = (action, value) => model.send_msg({action, value: value ?? ""})
+  const draw = () => {
+    const dark = getComputedStyle(document.documentElement).colorScheme === "dark"
+    root.classList.toggle("dark", dark)
+    patch(root, [model.tree])
+  }
+
+  root.addEventListener("click", event => {
+    if (event.target.localName === "dialog") { act(event.target.dataset.close); return }
+    const source = event.target.closest("[data-copy], [data-action]")
+    if (!source || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) { return }
+    if (source.dataset.copy) { navigator.clipboard?.writeText(source.dataset.copy) }
+    if (source.dataset.action) {
+      event.preventDefault()
+      act(source.dataset.action, source.dataset.value)
+    }
+  })
+  root.addEventListener("cancel", event => {
+    event.preventDefault()
+    act(event.target.dataset.close)
+  }, true)
+  if (model.data.watch_visible ?? model.watch_visible) {
+    document.addEventListener("visibilitychange", () => act("visible", document.hidden ? "" : "yes"))
+  }
+
+  model.on("tree", draw)
+  draw()
+  const clock = setInterval(() => {
+    root.querySelectorAll("time[data-show=relative]").forEach(tell)
+  }, 1000)
+  model.on("remove", () => clearInterval(clock))
+  return root
+}

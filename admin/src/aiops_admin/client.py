@@ -1,0 +1,125 @@
+"""The host's API over HTTP: one connection pool per process, the person's token on every call, no cookies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, TypeVar
+from uuid import UUID
+
+import httpx
+import msgspec
+
+from aiops_admin import wire
+
+TIMEOUT = httpx.Timeout(8.0, connect=3.0)
+T = TypeVar("T")
+
+
+class ApiError(Exception):
+    """The host's API refuses."""
+
+    def __init__(self, message: str, *, status: int, retry_after: int | None = None) -> None:
+        """Take the message, the HTTP status and the wait the API asked for, in seconds."""
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class NotLoggedIn(ApiError):
+    """The token is not, or no longer, that of a session."""
+
+
+class ApiAway(Exception):
+    """The host does not answer, or answers that it cannot work."""
+
+
+class Api:
+    """The host's API."""
+
+    def __init__(self, base_url: str) -> None:
+        """Take the host's address; nothing is sent yet."""
+        # A jar that takes nothing: a shared client would send one person's cookie with another's call.
+        jar = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+        self._http = httpx.AsyncClient(base_url=base_url, cookies=jar, timeout=TIMEOUT, trust_env=False)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def live(self) -> None:
+        """Return once the host has answered.
+
+        Raises:
+            ApiAway: It does not.
+        """
+        await self._send("GET", "/health/live")
+
+    async def log_in(self, email: str, password: str) -> str:
+        """Return the token of a new session.
+
+        Raises:
+            ApiError: The address, the password or the number of tries is refused.
+            ApiAway: The host does not answer.
+        """
+        answer = await self._send("POST", "/api/v1/login", json={"email": email, "password": password})
+        return msgspec.json.decode(answer, type=wire.Login).token
+
+    async def log_out(self, token: str) -> None:
+        """End the session."""
+        await self._send("POST", "/api/v1/logout", token)
+
+    async def me(self, token: str) -> wire.Me:
+        """Return who the token belongs to."""
+        return await self._get("/api/v1/me", token, wire.Me)
+
+    async def tenants(self, token: str) -> tuple[wire.Tenant, ...]:
+        """Return every tenant; for platform administrators."""
+        return await self._get("/api/v1/tenants", token, tuple[wire.Tenant, ...])
+
+    async def deliveries(self, token: str, query: Mapping[str, str | int | None]) -> wire.DeliveryPage:
+        """Return a page of deliveries, newest first."""
+        return await self._get("/api/v1/deliveries", token, wire.DeliveryPage, query)
+
+    async def connections(self, token: str, tenant: str | None) -> tuple[wire.Connection, ...]:
+        """Return the tenant's connections."""
+        return await self._get("/api/v1/connections", token, tuple[wire.Connection, ...], {"tenant": tenant})
+
+    async def run(self, token: str, run_id: UUID, tenant: str | None) -> wire.RunDetail:
+        """Return a run with its steps."""
+        return await self._get(f"/api/v1/runs/{run_id}", token, wire.RunDetail, {"tenant": tenant})
+
+    async def delivery(self, token: str, delivery_id: UUID, tenant: str | None) -> wire.DeliveryDetail:
+        """Return one delivery with all that came of it."""
+        return await self._get(f"/api/v1/deliveries/{delivery_id}", token, wire.DeliveryDetail, {"tenant": tenant})
+
+    async def _get(self, path: str, token: str, answer: type[T], query: Mapping[str, Any] | None = None) -> T:
+        params = {name: value for name, value in (query or {}).items() if value is not None}
+        body = await self._send("GET", path, token, params=params)
+        try:
+            return msgspec.json.decode(body, type=answer)
+        except msgspec.DecodeError as error:
+            raise ApiAway(f"The host answers {path} in a shape this dashboard does not know: {error}") from None
+
+    async def _send(self, method: str, path: str, token: str | None = None, **request: Any) -> bytes:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            response = await self._http.request(method, path, headers=headers, **request)
+        except httpx.HTTPError as error:
+            raise ApiAway(f"{type(error).__name__}: {error}") from None
+        if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise ApiAway(f"{path} answers {response.status_code}")
+        if response.is_success:
+            return response.content
+        raise _refusal(response)
+
+
+def _refusal(response: httpx.Response) -> ApiError:
+    try:
+        problem = msgspec.json.decode(response.content)
+        detail = str(problem["detail"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        detail = f"The host answers {response.status_code}."
+    wait = response.headers.get("Retry-After", "")
+    kind = NotLoggedIn if response.status_code == httpx.codes.UNAUTHORIZED else ApiError
+    return kind(detail, status=response.status_code, retry_after=int(wait) if wait.isdigit() else None)

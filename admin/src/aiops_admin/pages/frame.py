@@ -1,0 +1,217 @@
+"""What every page has around it: header, tenant, theme, banners, and what happens when something goes wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlencode
+
+import panel as pn
+from panel_material_ui.template.base import Page
+from panel_material_ui.widgets import Select
+
+from aiops_admin import words
+from aiops_admin.auth import Principal
+from aiops_admin.browser import Browser
+from aiops_admin.client import ApiAway, NotLoggedIn
+from aiops_admin.parts import Parts
+from aiops_admin.safe import Node, View, h
+from aiops_admin.wire import Me, Tenant
+
+log = logging.getLogger(__name__)
+
+TITLE = "AI Ops"
+FAVICON = "/favicon.svg"
+APP_BAR = {"backgroundColor": "#131c31", "backgroundImage": "none", "color": "#ffffff", "boxShadow": "none"}
+THEME: dict[str, Any] = {
+    "typography": {"fontFamily": "Roboto, system-ui, sans-serif", "h3": {"fontSize": "1.15rem", "fontWeight": 600}},
+    "shape": {"borderRadius": 8},
+    "components": {
+        "MuiAppBar": {"styleOverrides": {"root": APP_BAR}},
+    },
+}
+LIGHT = {**THEME, "palette": {"primary": {"main": "#3b5bdb"}, "background": {"default": "#f4f6fb", "paper": "#ffffff"}}}
+DARK = {**THEME, "palette": {"primary": {"main": "#8ea6ff"}, "background": {"default": "#0f1522", "paper": "#182134"}}}
+FIELD: dict[str, Any] = {"size": "small", "margin": 0, "sx": {"& .MuiInputBase-root": {"height": "40px"}}}
+"""How the small fields above a list look."""
+STYLE = ".main { background-color: var(--panel-background-color) !important; }"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What is taken from the address a page was opened at."""
+
+    principal: Principal
+    query: dict[str, str]
+
+
+class Frame:
+    """One open page: who sees it, which tenant it is about, and its way to the host."""
+
+    def __init__(self, parts: Parts, visit: Visit) -> None:
+        """Build the header for the person."""
+        self.parts = parts
+        self.me: Me = visit.principal.me
+        self.query = visit.query
+        self.token = visit.principal.token
+        self.tenant = self._tenant_of(visit.query)
+        dark = visit.principal.theme == "dark"
+        self.browser = Browser(dark=dark, themed=bool(visit.principal.theme), width=0, height=0, margin=0)
+        self.banner = View(sizing_mode="stretch_width", visible=False, margin=0)
+        self._names: dict[str, str] = {}
+        self.tenants = self._tenant_select()
+        self._tenant_listeners: list[Callable[[], Any]] = []
+        self._page = Page(
+            title=TITLE,
+            favicon=FAVICON,
+            dark_theme=dark,
+            theme_config={"light": LIGHT, "dark": DARK},
+            stylesheets=[STYLE],
+            header=[pn.Spacer(sizing_mode="stretch_width"), self._account(visit.principal)],
+        )
+        self._page.param.watch(lambda event: setattr(self.browser, "dark", event.new), "dark_theme")
+        self.browser.listen(self._on_browser)
+
+    def show(self, *contents: Any) -> Page:
+        """Return the page with its contents."""
+        self._page.main = [self.browser, self.banner, *contents]
+        return self._page
+
+    def on_tenant(self, listener: Callable[[], Any]) -> None:
+        """Call ``listener`` when the person chose another tenant."""
+        self._tenant_listeners.append(listener)
+
+    def address(self, **query: str | None) -> str:
+        """Return the query of an address on this page, the chosen tenant included."""
+        given = {"tenant": self.tenant if len(self.me.tenants) > 1 else None, **query}
+        kept = {name: value for name, value in given.items() if value}
+        return "?" + urlencode(kept) if kept else ""
+
+    async def ask(self, call: Callable[[], Awaitable[T]]) -> T | None:
+        """Return the host's answer; ``None`` after saying why there is none, or after sending the person to log in."""
+        try:
+            answer = await call()
+        except NotLoggedIn:
+            self.parts.people.forget(self.token)
+            self.browser.reload()
+            return None
+        except ApiAway as error:
+            log.warning("the host does not answer: %s", error)
+            self._warn("AI Ops is not answering. What you see may be old; this page tries again by itself.")
+            return None
+        self._warn(None)
+        return answer
+
+    async def load(self) -> None:
+        """Fetch what the header shows: a platform administrator sees tenants by their names."""
+        if not self.me.platform_admin:
+            return
+        known = await self.ask(lambda: self.parts.api.tenants(self.token))
+        if known:
+            self._name_tenants(known)
+
+    def _tenant_of(self, query: dict[str, str]) -> str | None:
+        slugs = [tenant.slug for tenant in self.me.tenants]
+        wanted = query.get("tenant")
+        return wanted if wanted in slugs else next(iter(slugs), None)
+
+    def _tenant_select(self) -> Select:
+        slugs = [tenant.slug for tenant in self.me.tenants]
+        select = Select(label="Tenant", options=slugs, value=self.tenant, visible=len(slugs) > 1, width=250, **FIELD)
+        select.param.watch(self._on_tenant, "value")
+        return select
+
+    def _name_tenants(self, known: Iterable[Tenant]) -> None:
+        options = {f"{tenant.name} ({tenant.slug})": tenant.slug for tenant in known}
+        if options != self.tenants.options and self.tenant in options.values():
+            self.tenants.options = options
+            # The chosen one is sent by its label, which has changed though the value has not.
+            self.tenants.param.trigger("value")
+
+    def _account(self, principal: Principal) -> View:
+        role = "platform-admin" if self.me.platform_admin else self._role()
+        view = View(margin=0)
+        view.draw(
+            h(
+                "div",
+                h("div", h("b", self.me.email), h("small", words.ROLES.get(role, role)), class_="who"),
+                h(
+                    "form",
+                    h("input", type="hidden", name="_xsrf", value=principal.xsrf),
+                    h("button", "Log out", type="submit"),
+                    method="post",
+                    action="/logout",
+                ),
+                class_="account",
+            )
+        )
+        return view
+
+    def _role(self) -> str:
+        return next((tenant.role for tenant in self.me.tenants if tenant.slug == self.tenant), "")
+
+    def _warn(self, text: str | None) -> None:
+        self.banner.visible = text is not None
+        if text is not None:
+            self.banner.draw(notice("warning", text))
+
+    async def _on_tenant(self, event: Any) -> None:
+        if event.new == self.tenant:
+            return
+        self.tenant = event.new
+        for listener in self._tenant_listeners:
+            await listener()
+
+    def _on_browser(self, name: str, value: str) -> None:
+        if name == "theme":
+            self._page.dark_theme = value == "dark"
+        elif name == "address":
+            self.query = read_query(value)
+            self.tenant = self._tenant_of(self.query)
+            self.tenants.value = self.tenant
+
+
+def page(parts: Parts, build: Callable[[Frame], Page]) -> Callable[[], Page]:
+    """Return the function Bokeh calls for each visit; ``build`` returns the page's contents."""
+
+    def open_page() -> Page:
+        document: Any = pn.state.curdoc
+        context = document.session_context
+        principal: Principal = context.request.principal
+        document.on_session_destroyed(lambda ended: parts.pages.close(ended.id))
+        try:
+            frame = Frame(parts, Visit(principal, read_query(context.request.query)))
+            contents = build(frame)
+        except Exception:  # isolation: a page that cannot be built says so instead of staying empty
+            log.exception("a page cannot be built")
+            parts.pages.open(context.id, principal.token, _stay)
+            return broken_page()
+        parts.pages.open(context.id, principal.token, lambda: document.add_next_tick_callback(frame.browser.reload))
+        return contents
+
+    return open_page
+
+
+def broken_page() -> Page:
+    """Return a page that says that this one failed."""
+    view = View(sizing_mode="stretch_width")
+    view.draw(notice("error", "This page could not be built. The dashboard's log says why; reloading may help."))
+    return Page(title=TITLE, favicon=FAVICON, main=[view])
+
+
+def notice(tone: str, text: str, *more: Node) -> Node:
+    """Return a banner."""
+    return h("div", h("p", text), *more, class_=f"notice {tone}", role="alert" if tone == "error" else "status")
+
+
+def read_query(query: str | bytes) -> dict[str, str]:
+    """Return the parameters of an address's query, the last of each name."""
+    text = query.decode(errors="replace") if isinstance(query, bytes) else query
+    return dict(parse_qsl(text.lstrip("?"), max_num_fields=50))
+
+
+def _stay() -> None:
+    """A page without live parts needs no sending away."""

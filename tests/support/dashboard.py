@@ -1,0 +1,147 @@
+"""A running host and dashboard on a database of their own, with people, tenants and webhooks to fill them."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import msgspec
+from tests.support.databases import DatabaseUrls, run_apart
+from tests.support.processes import Running, running
+
+from aiops_core import load_plugins
+from aiops_core.tickets import Enhancement
+from aiops_host.data import tenants
+from aiops_host.data.session import Database
+from aiops_host.trust.connections import CreatedConnection, NewConnection, create_connection
+from aiops_host.trust.sessions import put_user
+from aiops_host.trust.vault import Vault, create_key_file
+
+PASSWORD = "correct horse battery"
+HARBOR, LINDNER = "harbor", "lindner"
+ANNA, BORIS, PLATFORM = "anna@harbor.example", "boris@lindner.example", "root@msp.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """Host and dashboard. ``connections`` are by tenant."""
+
+    urls: DatabaseUrls
+    host: Running
+    admin: Running
+    tenant_ids: dict[str, UUID]
+    connections: dict[str, CreatedConnection]
+
+    @property
+    def url(self) -> str:
+        """The dashboard's address."""
+        return str(self.admin.said["admin_url"])
+
+    @property
+    def api(self) -> str:
+        """The host's address."""
+        return str(self.host.said["base_url"])
+
+    def send(self, tenant: str, ticket: str, event: str = "jira:issue_created") -> UUID:
+        """Send a signed webhook about a ticket and return the delivery's id."""
+        connection = self.connections[tenant]
+        moment = datetime.now(UTC)
+        issue = {"id": "1", "key": ticket, "fields": {"updated": moment.isoformat()}}
+        body = json.dumps({"webhookEvent": event, "timestamp": moment.timestamp() * 1000, "issue": issue}).encode()
+        signature = hmac.new(connection.webhook_secret.encode(), body, hashlib.sha256).hexdigest()
+        headers = {
+            **connection.headers,
+            "Content-Type": "application/json",
+            "X-Hub-Signature": f"sha256={signature}",
+            "X-Atlassian-Webhook-Identifier": uuid4().hex,
+        }
+        answer = httpx.post(self.api + connection.webhook_url, content=body, headers=headers, trust_env=False)
+        assert answer.status_code == 202, answer.text
+        return UUID(answer.json()["delivery_id"])
+
+    def change(self, delivery_id: UUID, **columns: Any) -> None:
+        """Set columns of a delivery, as the worker would."""
+        changes = ", ".join(f"{name} = ${number}" for number, name in enumerate(columns, 2))
+        self._execute(f"update delivery set {changes} where delivery_id = $1", delivery_id, *columns.values())
+
+    def add_note(self, tenant: str, delivery_id: UUID, ticket: str, note: Enhancement, **more: Any) -> None:
+        """Store a finished run with one step and its confirmed note, as the worker would."""
+        run_id, now = uuid4(), datetime.now(UTC)
+        whose = (self.tenant_ids[tenant], self.connections[tenant].connection_id)
+        step = more.get("step") or {"query": ticket}
+        body = msgspec.json.encode(note)
+        self._execute(
+            "insert into run (tenant_id, run_id, delivery_id, attempt, connection_id, ticket_id, agent, agent_version, "
+            "state, started_at, finished_at, model) values ($1, $2, $3, 1, $4, $5, 'enhance', '1', 'finished', $6, $7, "
+            "'extractive')",
+            *(whose[0], run_id, delivery_id, whose[1], ticket, now - timedelta(seconds=3), now),
+        )
+        self._execute(
+            "insert into step (tenant_id, run_id, number, name, started_at, milliseconds, outputs) "
+            "values ($1, $2, 1, 'gather', $3, 840, $4)",
+            *(whose[0], run_id, now, json.dumps(step)),
+        )
+        self._execute(
+            "insert into effect (tenant_id, effect_id, connection_id, ticket_id, logical_key, delivery_id, run_id, "
+            "reference, body, body_hash, state, remote_id, remote_url, confirmed_at) "
+            "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'confirmed', '10', $11, $12)",
+            *(whose[0], uuid4(), whose[1], ticket, str(delivery_id), delivery_id, run_id, uuid4().hex[:18]),
+            *(body, hashlib.sha256(body).digest(), more.get("url", "https://jira.example/browse/" + ticket), now),
+        )
+
+    def _execute(self, statement: str, *values: Any) -> None:
+        async def execute() -> None:
+            con = await asyncpg.connect(self.urls.superuser)
+            try:
+                await con.execute(statement, *values)
+            finally:
+                await con.close()
+
+        run_apart(execute())
+
+
+@contextmanager
+def running_dashboard(urls: DatabaseUrls, folder: Path) -> Iterator[Dashboard]:
+    """Run host and dashboard until the block ends; two tenants, each with a connection and a person, and an operator."""
+    key = folder / "key"
+    create_key_file(key)
+    tenant_ids, connections = run_apart(_fill(urls, Vault.load(str(key))))
+    host_settings = {
+        "AIOPS_DATABASE_URL": urls.app,
+        "AIOPS_INTAKE_DATABASE_URL": urls.intake,
+        "AIOPS_KEY_FILE": str(key),
+        "AIOPS_PORT": "0",
+    }
+    with running("serve", host_settings, folder / "host.log") as host:
+        admin_settings = {"AIOPS_API_URL": host.said["base_url"], "AIOPS_ADMIN_PORT": "0"}
+        with running("admin", admin_settings, folder / "admin.log") as admin:
+            yield Dashboard(urls, host, admin, tenant_ids, connections)
+
+
+async def _fill(urls: DatabaseUrls, vault: Vault) -> tuple[dict[str, UUID], dict[str, CreatedConnection]]:
+    database = await Database.open({"app": urls.app, "intake": urls.intake}, {"app": 4, "intake": 2})
+    registry = load_plugins().registry
+    ids, connections = {}, {}
+    try:
+        for slug, name in ((HARBOR, "Harbor IT"), (LINDNER, "Lindner Maschinenbau")):
+            ids[slug] = (await tenants.create(database, slug, name)).id
+            new = NewConnection(
+                name="Service desk",
+                ticketing_tool="jira",
+                config={"base_url": "https://jira.example", "email": "bot@msp.example", "api_token": "t" * 24},
+            )
+            connections[slug] = await create_connection(database, vault, registry, ids[slug], new)
+        await put_user(database, ANNA, PASSWORD, roles={ids[HARBOR]: "technician"})
+        await put_user(database, BORIS, PASSWORD, roles={ids[LINDNER]: "technician"})
+        await put_user(database, PLATFORM, PASSWORD, platform_admin=True)
+    finally:
+        await database.close()
+    return ids, connections
