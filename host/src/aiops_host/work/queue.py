@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -70,7 +71,7 @@ class ArqWaker:
     async def aclose(self) -> None:
         """Close the connections."""
         if self._pool is not None:
-            await self._pool.aclose()
+            await _close(self._pool)
 
     async def _connected(self) -> ArqRedis:
         async with self._lock:
@@ -146,12 +147,9 @@ class WakeListener:
             if not self._stopping:
                 raise
         finally:
+            # Not worker.close(), which cancels what runs and calls what redis has deprecated.
             await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
-            try:
-                async with asyncio.timeout(1):
-                    await worker.close()
-            except REDIS_DOWN:
-                log.debug("arq's worker could not say goodbye")
+            await _close(pool)
 
     async def _work(self, _ctx: dict[Any, Any], delivery_id: str, tenant_id: str) -> None:
         try:
@@ -160,3 +158,9 @@ class WakeListener:
             log.warning("dropped a wake-up that carries no ids")
             return
         await self._handler(*ids)
+
+
+async def _close(pool: ArqRedis) -> None:
+    with contextlib.suppress(*REDIS_DOWN):
+        async with asyncio.timeout(1):
+            await pool.aclose(close_connection_pool=True)
