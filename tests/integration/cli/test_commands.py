@@ -1,0 +1,176 @@
+"""Setting up a tenant by commands, against a real database."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import asyncpg
+import pytest
+from tests.integration.cli.conftest import Aiops
+from tests.support.databases import DatabaseUrls, run_apart
+
+JIRA = {"base_url": "https://jira.example", "email": "a@b.example", "api_token": "canary-token-4711"}
+
+
+@pytest.fixture
+def jira_config(tmp_path: Path) -> Path:
+    """A configuration file with a secret in it."""
+    file = tmp_path / "jira.json"
+    file.write_text(json.dumps(JIRA))
+    return file
+
+
+def stored_bytes(database: DatabaseUrls) -> bytes:
+    """Return the content of every table, as a stolen dump would show it."""
+
+    async def dump() -> bytes:
+        con = await asyncpg.connect(database.superuser)
+        try:
+            tables = await con.fetch(
+                "select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
+            )
+            rows = [await con.fetch(f'select t::text from "{t["relname"]}" t') for t in tables]  # noqa: S608 - catalog names
+            return repr(rows).encode()
+        finally:
+            await con.close()
+
+    return run_apart(dump())
+
+
+def test_a_tenant_is_set_up(aiops: Aiops, jira_config: Path, database: DatabaseUrls) -> None:
+    """Tenant, connection and person are made; secret and password are shown once and stored nowhere in clear."""
+    aiops("tenants", "create", "acme", "--name", "Acme Dental")
+    made = aiops(
+        "connections",
+        "create",
+        "--tenant",
+        "acme",
+        "--name",
+        "desk",
+        "--tool",
+        "jira",
+        "--config",
+        jira_config,
+        "--json",
+    )
+    person = aiops("users", "create", "Pat@acme.example", "--tenant", "acme", "--role", "technician", "--json")
+
+    (connection,) = aiops("connections", "list", "--tenant", "acme", "--json")
+    assert connection["id"] == made["connection_id"]
+    assert connection["credentials"] == ["api_token"]
+    assert made["webhook_url"].startswith("http://127.0.0.1:8000/webhooks/jira/")
+    assert len(person["password"]) >= 12
+    dump = stored_bytes(database)
+    for plain in (JIRA["api_token"], made["webhook_secret"], person["password"]):
+        assert plain.encode() not in dump
+
+
+def test_import_counts_and_repeats(aiops: Aiops, tmp_path: Path) -> None:
+    """A repeated import changes only what changed."""
+    file = tmp_path / "t.csv"
+    file.write_text("ticket_id,title,resolution\n1,VPN drops,MTU\n2,Printer jams,Cleaned\n")
+    aiops("tenants", "create", "acme")
+
+    assert aiops("tickets", "import", file, "--tenant", "acme", "--json") == {"added": 2, "changed": 0, "unchanged": 0}
+    file.write_text("ticket_id,title,resolution\n1,VPN drops,New client\n2,Printer jams,Cleaned\n")
+    assert aiops("tickets", "import", file, "--tenant", "acme", "--json") == {"added": 0, "changed": 1, "unchanged": 1}
+
+
+def test_a_key_of_a_model_is_sealed_wherever_it_stands(aiops: Aiops, tmp_path: Path, database: DatabaseUrls) -> None:
+    """Keys inside a list of models are sealed, and one left out of a new list is not kept for another model."""
+    aiops("tenants", "create", "acme")
+    file = tmp_path / "models.json"
+    file.write_text(
+        json.dumps({"models": [{"model": "openai/a", "api_key": "canary-key-0815"}, {"model": "openai/b"}]})
+    )
+    aiops("backends", "set", "litellm", "--tenant", "acme", "--config", file)
+    dump = stored_bytes(database)
+    assert b"canary-key-0815" not in dump
+    assert b"models.0.api_key" in dump
+
+    file.write_text(json.dumps({"models": [{"model": "anthropic/x"}]}))
+    aiops("backends", "set", "litellm", "--tenant", "acme", "--config", file)
+
+    assert b"models.0.api_key" not in stored_bytes(database)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("tenants", "create", "Not A Slug"), 1, "must be 2 to 63"),
+        (("tenants", "create", "acme"), 1, "There is a tenant 'acme' already"),
+        (("connections", "list", "--tenant", "nobody"), 1, "There is no tenant 'nobody'"),
+        (
+            ("connections", "create", "--tenant", "acme", "--name", "x", "--tool", "remedy"),
+            1,
+            "No installed plugin provides 'remedy'",
+        ),
+        (
+            (
+                "connections",
+                "create",
+                "--tenant",
+                "acme",
+                "--name",
+                "x",
+                "--tool",
+                "jira",
+                "--set",
+                "base_url=https://j.example",
+            ),
+            2,
+            "Jira Cloud needs email and api_token",
+        ),
+        (
+            ("connections", "create", "--tenant", "acme", "--name", "x", "--tool", "jira", "--set", "colour=red"),
+            2,
+            "colour",
+        ),
+        (("users", "create", "a@b.example"), 2, "--tenant SLUG or --platform-admin"),
+        (("users", "create", "nobody", "--tenant", "acme"), 1, "'nobody' is not an email address"),
+        (("tickets", "import", "--tenant", "acme", "--since", "soon"), 2, "neither a span"),
+        (("tickets", "import", "none.csv", "--tenant", "acme"), 1, "No such file"),
+        (("deliveries", "list", "--tenant", "acme", "--cursor", "junk"), 1, "cursor"),
+        (("nonsense",), 2, "No such command"),
+    ],
+)
+def test_misuse_is_explained(aiops: Aiops, arguments: tuple[str, ...], code: int, says: str) -> None:
+    """A wrong call ends with 1 or 2, without a traceback, and says what to change."""
+    aiops("tenants", "create", "acme")
+
+    error = aiops(*arguments, code=code)
+
+    assert says in error
+    assert "Traceback" not in error
+
+
+def test_without_settings_it_says_which(aiops: Aiops, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command without a database names the variable to set, and the way around it."""
+    monkeypatch.delenv("AIOPS_DATABASE_URL")
+
+    error = aiops("tenants", "list", code=2)
+
+    assert "Set AIOPS_DATABASE_URL" in error
+    assert "aiops up" in error
+
+
+def test_a_key_file_others_can_read_is_refused(aiops: Aiops, jira_config: Path, tmp_path: Path) -> None:
+    """A key that other users can read seals nothing."""
+    aiops("tenants", "create", "acme")
+    (tmp_path / "key").chmod(0o644)
+
+    error = aiops(
+        "connections", "create", "--tenant", "acme", "--name", "x", "--tool", "jira", "--config", jira_config, code=2
+    )
+
+    assert "chmod 600" in error
+
+
+def test_a_key_is_never_overwritten(aiops: Aiops, tmp_path: Path) -> None:
+    """Making a key where one is changes nothing."""
+    before = (tmp_path / "key").read_text()
+
+    assert "never overwritten" in aiops("keys", "init", tmp_path / "key", code=2)
+
+    assert (tmp_path / "key").read_text() == before
