@@ -386,6 +386,18 @@ async def test_behaviour_befalls_matching_calls_so_often() -> None:
     assert headers["X-RateLimit-Remaining"] == "0"
 
 
+async def test_delayed_call_is_held_back() -> None:
+    """A call told to take a minute has no answer after a moment, while another one has."""
+    caller = Caller()
+    caller.simulator.behave(Behaviour(delay_ms=60_000, match=Match(path="/issue/")))
+    held = asyncio.create_task(caller("POST", "/api/3/issue/OPS-1/comment", {"body": DOC}))
+    assert (await caller("GET", "/api/3/myself"))[0] == 200
+    await asyncio.wait({held}, timeout=0.05)
+    assert not held.done()
+    assert caller.simulator.posted == []
+    held.cancel()
+
+
 async def test_write_is_applied_before_it_fails() -> None:
     """Told so, the simulator keeps the note and then answers 500 or cuts the connection; reads are not affected."""
     caller = Caller()
