@@ -97,3 +97,10 @@ def test_assets_others_name_come_first() -> None:
     """Of many machines in a log, the one that past tickets and articles name stands first."""
     assets = [Evidence(source="asset", ref=ref, title=ref, text="x") for ref in ("CNC-1", "CNC-2", "PRT02")]
     assert _refs(named_most(assets, [SPOOLER, ARTICLE])) == ["PRT02", "CNC-1", "CNC-2"]
+
+
+def test_a_tool_without_scores_is_ranked_all_the_same() -> None:
+    """Items whose tool gives no score are ordered by what they share."""
+    found = [changed(item, score=0.0) for item in (VPN, DRIVER, CABLE)]
+    assert _refs(alike_tickets(TEXT, found))[0] == "T-102"
+    assert [f.fit > 0 for f in nearest_tickets(TEXT, found)] == [True, True]

@@ -1,4 +1,4 @@
-"""The last two steps, and the list of all five in their order."""
+"""The last step, and the list of all five in their order."""
 
 from __future__ import annotations
 
@@ -8,30 +8,14 @@ from typing import TypeAlias
 import msgspec
 
 from aiops_agents import extract
+from aiops_agents.enhance.check import check
 from aiops_agents.enhance.gather import gather
 from aiops_agents.enhance.rank import rank
 from aiops_agents.enhance.state import RunState, StepResult
 from aiops_agents.enhance.synthesise import synthesise
-from aiops_core import Claim, Evidence, NoteDraft, NoteSection, RunContext, check_draft
+from aiops_core import Evidence, NoteDraft, NoteSection, RunContext, check_draft
 
 Node: TypeAlias = Callable[[RunState, RunContext], Awaitable[StepResult]]
-
-
-async def check(state: RunState, context: RunContext) -> StepResult:
-    """Keep only claims that the evidence carries; the numbers stay those of the ranked evidence."""
-    draft = state["draft"]
-    checked = check_draft(draft)
-    positions = {n: state["evidence"].index(e) + 1 for n, e in enumerate(checked.evidence, 1)}
-    sections = tuple(
-        NoteSection(s.kind, tuple(Claim(c.text, tuple(positions[n] for n in c.citations)) for c in s.claims))
-        for s in checked.sections
-    )
-    said, kept = _claims(draft.sections), _claims(sections)
-    return StepResult(
-        update={"draft": NoteDraft(sections, state["evidence"])},
-        inputs={"claims": said},
-        outputs={"kept": kept, "dropped": said - kept},
-    )
 
 
 async def compose(state: RunState, context: RunContext) -> StepResult:
@@ -62,7 +46,3 @@ def _missing(ticket: str, said: Sequence[NoteSection], evidence: Sequence[Eviden
     for section in (extract.similar(items), extract.documentation(ticket, items), extract.systems(items)):
         if section is not None and section.kind not in kinds:
             yield section
-
-
-def _claims(sections: Sequence[NoteSection]) -> int:
-    return sum(len(section.claims) for section in sections)

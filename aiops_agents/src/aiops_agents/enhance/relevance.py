@@ -95,13 +95,11 @@ def named_most(assets: Sequence[Evidence], others: Iterable[Evidence]) -> list[F
 def _read(found: Iterable[Evidence], wanted: frozenset[str]) -> list[_Read]:
     words = {item.ref: (item, _words_of(item)) for item in found}
     weights = _weights([said & wanted for _, said in words.values()])
-    best = max((item.score for item, _ in words.values()), default=0.0) or 1.0
-    read = [
-        _Read(
-            item, said, said & wanted, sum(weights[t] for t in said & wanted) * math.sqrt(max(item.score, 0.0) / best)
-        )
-        for item, said in words.values()
-    ]
+    best = max((item.score for item, _ in words.values()), default=0.0)
+    read = []
+    for item, said in words.values():
+        trust = (max(item.score, 0.0) / best) ** TRUST if best > 0 else 1.0
+        read.append(_Read(item, said, said & wanted, trust * sum(weights[term] for term in said & wanted)))
     return sorted(read, key=lambda r: (-r.fit, r.item.ref))
 
 
