@@ -103,7 +103,7 @@ def read_draft(text: str) -> NoteDraft:
     """
     for candidate in _json_candidates(text):
         try:
-            return NoteDraft(msgspec.json.decode(candidate, type=_Answer, strict=False).sections)
+            return NoteDraft(msgspec.json.decode(candidate, type=_Answer).sections)
         except (msgspec.MsgspecError, RecursionError):
             continue
     if '"sections"' in text:

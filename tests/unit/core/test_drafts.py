@@ -267,6 +267,12 @@ def test_uncited_deed_goes_from_the_next_steps(deed: str) -> None:
     assert checked(Claim(deed), Claim("Stay."), kind="next_steps") == [("Stay.", ())]
 
 
+def test_cited_fact_stays() -> None:
+    """What a cited record says happened is a fact of the records, not a deed of the model."""
+    for fact in ("The gateway was restarted.", "Ticket closed.", "When it came back, we changed the MTU."):
+        assert checked(Claim(fact, (1,))) == [(fact, (1,))]
+
+
 @pytest.mark.parametrize(
     "step",
     [
