@@ -64,12 +64,12 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": scrub(record.getMessage())[:MAX_MESSAGE],
+            "message": _shown(record.getMessage()),
             **(_bound.get() or {}),
         }
         if record.exc_info and record.exc_info[1]:
             line["error"] = _error(record.exc_info[1])
-        return msgspec.json.encode(line, enc_hook=str).decode(errors="replace")
+        return msgspec.json.encode(line, enc_hook=str).decode()
 
 
 def configure(level: str = "INFO") -> None:
@@ -88,4 +88,9 @@ def _error(error: BaseException) -> dict[str, Any]:
     """Return type, message and the frames by file, line and function; never a frame's values."""
     frames = traceback.extract_tb(error.__traceback__)[-12:]
     places = [f"{frame.filename.rpartition('/site-packages/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
-    return {"type": type(error).__name__, "message": scrub(str(error))[:MAX_MESSAGE], "frames": places}
+    return {"type": type(error).__name__, "message": _shown(str(error)), "frames": places}
+
+
+def _shown(text: str) -> str:
+    """Return the text without credentials, bounded, and without what UTF-8 cannot carry."""
+    return scrub(text)[:MAX_MESSAGE].encode(errors="replace").decode()

@@ -1,0 +1,129 @@
+"""Log lines: JSON, with the ids of what was worked on, and without anything secret."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from aiops_host.watch.logs import HIDDEN, JsonFormatter, bound, configure, scrub
+
+
+@pytest.fixture
+def lines() -> Iterator[tuple[logging.Logger, io.StringIO]]:
+    """A logger of its own that writes JSON lines."""
+    logger, written = logging.getLogger("test.logs"), io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonFormatter())
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    yield logger, written
+    logger.removeHandler(handler)
+
+
+def last(written: io.StringIO) -> dict[str, Any]:
+    """Return the last line."""
+    line: dict[str, Any] = json.loads(written.getvalue().splitlines()[-1])
+    return line
+
+
+def test_a_line_is_json_with_time_level_and_logger(lines: tuple[logging.Logger, io.StringIO]) -> None:
+    """Each line is one JSON object, whatever the message holds."""
+    logger, written = lines
+    logger.warning('it said "%s"', "a\nb\ud800")
+    line = last(written)
+    assert line["level"] == "WARNING"
+    assert line["logger"] == "test.logs"
+    assert line["time"].endswith("+00:00")
+    assert line["message"].startswith('it said "a\nb')
+    assert len(written.getvalue().splitlines()) == 1
+
+
+def test_bound_ids_stand_in_every_line_of_the_block(lines: tuple[logging.Logger, io.StringIO]) -> None:
+    """Tenant, delivery and trace are named inside the block, nested ones added, and gone after it."""
+    logger, written = lines
+    with bound(tenant_id="t"):
+        with bound(delivery_id="d", trace_id=None):
+            logger.info("inside")
+            assert {k: last(written).get(k) for k in ("tenant_id", "delivery_id", "trace_id")} == {
+                "tenant_id": "t",
+                "delivery_id": "d",
+                "trace_id": None,
+            }
+        logger.info("outer")
+        assert "delivery_id" not in last(written)
+    logger.info("outside")
+    assert "tenant_id" not in last(written)
+
+
+def test_only_ids_can_be_bound() -> None:
+    """A field that is not an id, such as a body, cannot be put into every line."""
+    with pytest.raises(TypeError), bound(body="x"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("Authorization: Bearer abcdef123456", "abcdef123456"),
+        ("authorization=Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
+        ("header Zoho-oauthtoken 1000.abc.def", "1000.abc.def"),
+        ('{"api_key": "k-123456"}', "k-123456"),
+        ("?token=abcdefgh&x=1", "abcdefgh"),
+        ("password: hunter22", "hunter22"),
+        ("authtoken=ABCD-EFGH", "ABCD-EFGH"),
+        ("key sk-proj-abcdefgh12345", "sk-proj-abcdefgh12345"),
+        ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("postgresql://aiops_app:s3cr3t@db/aiops", "s3cr3t"),
+        ("redis://:s3cr3t@cache:6379/0", "s3cr3t"),
+        ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "eyJhbGciOiJIUzI1NiJ9"),
+    ],
+)
+def test_what_looks_like_a_credential_is_hidden(text: str, secret: str) -> None:
+    """Bearer and basic values, keys, tokens, passwords and passwords in addresses do not reach a log."""
+    assert secret not in scrub(text)
+    assert HIDDEN in scrub(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "worker host-1 claims delivery 5f0c",
+        "the token bucket is empty",
+        "connected to https://aiops.example/api/v1",
+        "secret rotation is due",
+    ],
+)
+def test_plain_words_stay(text: str) -> None:
+    """A sentence that only speaks of secrets is left as it is."""
+    assert scrub(text) == text
+
+
+def test_an_error_shows_its_place_and_no_values(lines: tuple[logging.Logger, io.StringIO]) -> None:
+    """An error's line has type, scrubbed message and frames, and no value of any variable."""
+    logger, written = lines
+    hidden = "Bearer abcdef123456"
+    try:
+        raise ValueError(hidden)
+    except ValueError:
+        logger.exception("it failed")
+    error = last(written)["error"]
+    assert error["type"] == "ValueError"
+    assert any("test_logs.py" in frame for frame in error["frames"])
+    assert "abcdef123456" not in written.getvalue()
+
+
+def test_configuring_quiets_access_logs_and_libraries() -> None:
+    """One handler remains, access logs are off, and the level is the operator's."""
+    root, access = logging.getLogger(), logging.getLogger("uvicorn.access")
+    before = (root.handlers[:], root.level, access.disabled)
+    try:
+        configure("warning")
+        assert [type(h.formatter) for h in root.handlers] == [JsonFormatter]
+        assert root.level == logging.WARNING
+        assert access.disabled
+    finally:
+        root.handlers[:], root.level, access.disabled = before
