@@ -33,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: Annotated[int, Meta(description="Port the host listens on", ge=0, le=65535)] = 8000
     admin_host: Annotated[str, _about("Address the dashboard listens on")] = "127.0.0.1"
     admin_port: Annotated[int, Meta(description="Port the dashboard listens on", ge=0, le=65535)] = 8001
+    metrics_host: Annotated[str, _about("Address /metrics is served at")] = "127.0.0.1"
+    metrics_port: Annotated[int, Meta(description="Port of /metrics, one per process; 0: none", ge=0, le=65535)] = 0
     base_url: Annotated[str, _about("The host's public address, for links; empty: http://host:port")] = ""
     admin_url: Annotated[str, _about("The dashboard's public address; empty: http://admin_host:admin_port")] = ""
     blocked_plugins: Annotated[str, _about("Names of plugins not to load, separated by commas")] = ""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
 
 from aiops_core.errors import AiopsError, ConfigInvalid, PluginConflict
 from aiops_core.plugins import explain
+
+if TYPE_CHECKING:
+    from aiops_host.settings import Settings
+    from aiops_host.watch.metrics import Metrics
 
 EXIT_PROBLEM = 1
 EXIT_MISUSE = 2
@@ -77,6 +81,24 @@ async def opened() -> AsyncIterator[Any]:
         yield database
     finally:
         await database.close()
+
+
+@contextmanager
+def measured(settings: Settings, metrics: Metrics) -> Iterator[dict[str, str]]:
+    """Serve ``/metrics`` while the block runs, where the settings ask for it; give what to add to the ready line."""
+    from aiops_host.watch.metrics import serve_metrics  # noqa: PLC0415 - not needed for --help
+
+    if not settings.metrics_port:
+        yield {}
+        return
+    try:
+        port, stop = serve_metrics(metrics, settings.metrics_host, settings.metrics_port)
+    except OSError as error:
+        raise ConfigInvalid(f"AIOPS_METRICS_PORT {settings.metrics_port}: {error.strerror}.") from None
+    try:
+        yield {"metrics_url": f"http://{settings.metrics_host}:{port}/metrics"}
+    finally:
+        stop()
 
 
 def _is_refusal(error: AiopsError) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from aiops_core.plugins import load_plugins
-from aiops_host.cli.program import print_json, run
+from aiops_host.cli.program import measured, print_json, run
 from aiops_host.settings import read_settings
 
 
@@ -18,6 +18,7 @@ def worker() -> None:
 
     from aiops_host.trust.vault import Vault  # noqa: PLC0415
     from aiops_host.watch.logs import configure  # noqa: PLC0415
+    from aiops_host.watch.metrics import Metrics  # noqa: PLC0415
     from aiops_host.work.worker import run_worker  # noqa: PLC0415
 
     settings = read_settings()
@@ -25,7 +26,13 @@ def worker() -> None:
     configure(settings.log_level)
     plugins = load_plugins(blocked=settings.blocked)
     vault = Vault.load(settings.key_file)
-    uvloop.run(run_worker(settings, plugins, vault, lambda name: print_json({"worker": name})))
+    metrics = Metrics()
+    with measured(settings, metrics) as where:
+
+        def ready(name: str) -> None:
+            print_json({"worker": name, **where})
+
+        uvloop.run(run_worker(settings, plugins, vault=vault, metrics=metrics, ready=ready))
 
 
 def main(argv: Sequence[str]) -> int:

@@ -13,11 +13,13 @@ from uuid import UUID
 
 from aiops_core.agents import RunFinished
 from aiops_core.plugins import explain
-from aiops_host.data import claims, effects
+from aiops_host.data import census, claims, effects
 from aiops_host.data.claims import DeliveryClaim, Due, LeaseLost
 from aiops_host.data.effects import EffectClaim
 from aiops_host.data.session import Database, DatabaseBusy, DatabaseDown
 from aiops_host.settings import Settings
+from aiops_host.watch.logs import bound
+from aiops_host.watch.metrics import Metrics
 from aiops_host.work.observers import Observers
 from aiops_host.work.pipeline import Pipeline
 from aiops_host.work.settle import Settler
@@ -26,6 +28,7 @@ from aiops_host.work.workshop import Workshop
 log = logging.getLogger(__name__)
 
 LOOK_AHEAD = 16
+WATCH_SECONDS = 5.0
 ResultT = TypeVar("ResultT")
 DATABASE_AWAY = (DatabaseBusy, DatabaseDown)
 
@@ -39,6 +42,7 @@ class Dispatcher:
     pipeline: Pipeline
     workshop: Workshop
     observers: Observers
+    metrics: Metrics
     worker: str
     slots: asyncio.Semaphore = field(init=False)
     settler: Settler = field(init=False)
@@ -111,10 +115,11 @@ class Dispatcher:
                 await self._carry_out(claimed)
 
     async def _carry_out(self, claimed: DeliveryClaim | EffectClaim) -> None:
-        if isinstance(claimed, DeliveryClaim):
-            await self._deliver(claimed)
-        else:
-            await self._settle(claimed)
+        with bound(tenant_id=claimed.tenant_id, delivery_id=claimed.delivery_id):
+            if isinstance(claimed, DeliveryClaim):
+                await self._deliver(claimed)
+            else:
+                await self._settle(claimed)
 
     async def _deliver(self, claim: DeliveryClaim) -> None:
         task = asyncio.current_task()
@@ -128,6 +133,10 @@ class Dispatcher:
             raise
         finally:
             self._held.pop(claim.delivery_id, None)
+        for step in result.run.steps if result.run else ():
+            self.metrics.step(step.name, step.milliseconds / 1000)
+        if result.outcome == "dead":
+            self.metrics.ended("dead", posted=False, seconds=claim.age_seconds)
         if result.effect_id is not None:
             await self._settle_planned(claim.tenant_id, result.effect_id)
 
@@ -141,6 +150,8 @@ class Dispatcher:
     async def _settle(self, claim: EffectClaim) -> None:
         _, tool = await self.workshop.ticketing_tool(claim.tenant_id, claim.connection_id, claim.config_version)
         outcome = await self.settler.settle(claim, tool)
+        if outcome in ("dead", "parked"):
+            self.metrics.ended(outcome, posted=False, seconds=0)
         log.info("effect %s on ticket %s: %s", claim.effect_id, claim.ticket_id, outcome)
 
     async def _next(self) -> DeliveryClaim | EffectClaim | None:
@@ -179,6 +190,7 @@ class Dispatcher:
 
     async def _renew(self, claim: DeliveryClaim, task: asyncio.Task[object], lease: timedelta) -> None:
         if not await claims.renew(self.database, claim, lease) and claim.delivery_id in self._held:
+            self.metrics.lease_steals.inc()
             log.warning("the lease of delivery %s is lost; its work stops", claim.delivery_id)
             task.cancel()
 
@@ -199,7 +211,28 @@ class Dispatcher:
             return result
         return None
 
+    async def watch(self) -> None:
+        """Set the gauges every ``WATCH_SECONDS``."""
+        while True:
+            await self._guarded(self._gauge())
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _gauge(self) -> None:
+        busy, most = self.database.usage()
+        self.metrics.pool.set(busy / most)
+        self.metrics.running.set(len(self._held))
+        self.metrics.observer_failures.inc(self.observers.take_failures())
+        async with self.database.role("sweeper") as con:
+            counted = await census.take(con)
+        self.metrics.queue_depth.set(counted.depth)
+        self.metrics.oldest.set(counted.oldest_seconds)
+        self.metrics.doubtful.labels("unknown").set(counted.unknown_effects)
+        self.metrics.doubtful.labels("parked").set(counted.parked_effects)
+        self.metrics.doubtful.labels("quarantined").set(counted.quarantined)
+        self.metrics.active_for(counted.tenants)
+
     def _posted(self, claim: EffectClaim, note: effects.Confirmed) -> None:
+        self.metrics.ended("posted", posted=True, seconds=note.age_seconds)
         self.observers.tell(
             RunFinished(
                 tenant_id=str(claim.tenant_id),

@@ -22,16 +22,21 @@ class Observers:
         self._plugins = plugins
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="observers")
         self._waiting = 0
-        self.failures = 0
+        self._failures = 0
 
     def tell(self, event: RunFinished) -> None:
         """Tell every observer, later; failures are logged and counted."""
         if self._waiting >= WAITING_LIMIT:
-            self.failures += 1
+            self._failures += 1
             return
         self._waiting += 1
         future = asyncio.get_running_loop().run_in_executor(self._thread, self._plugins.notify_run_finished, event)
         future.add_done_callback(self._told)
+
+    def take_failures(self) -> int:
+        """Return how many observers failed or were left out since the last call."""
+        failures, self._failures = self._failures, 0
+        return failures
 
     def close(self) -> None:
         """Drop what waits."""
@@ -40,4 +45,4 @@ class Observers:
     def _told(self, future: asyncio.Future[tuple[tuple[str, str], ...]]) -> None:
         self._waiting -= 1
         if not future.cancelled():
-            self.failures += len(future.result())
+            self._failures += len(future.result())

@@ -16,6 +16,7 @@ from aiops_host.settings import Settings
 from aiops_host.trust.connections import SystemClock
 from aiops_host.trust.egress import GuardedHttp
 from aiops_host.trust.vault import Vault
+from aiops_host.watch.metrics import Metrics
 from aiops_host.work.dispatch import Dispatcher
 from aiops_host.work.execute import Executor
 from aiops_host.work.observers import Observers
@@ -28,7 +29,9 @@ log = logging.getLogger(__name__)
 START_ATTEMPTS = 60
 
 
-async def run_worker(settings: Settings, plugins: PluginManager, vault: Vault, ready: Callable[[str], None]) -> None:
+async def run_worker(
+    settings: Settings, plugins: PluginManager, *, vault: Vault, metrics: Metrics, ready: Callable[[str], None]
+) -> None:
     """Work until SIGTERM or SIGINT, then drain; ``ready`` is told the worker's name once it can work.
 
     Raises:
@@ -55,6 +58,7 @@ async def run_worker(settings: Settings, plugins: PluginManager, vault: Vault, r
             pipeline=Pipeline(database=database, settings=settings, workshop=workshop, executor=executor),
             workshop=workshop,
             observers=observers,
+            metrics=metrics,
             worker=f"{socket.gethostname()}:{os.getpid()}",
         )
         await workshop.warm_up()
@@ -68,7 +72,7 @@ async def _work(settings: Settings, dispatcher: Dispatcher, stopping: asyncio.Ev
         listener = WakeListener(settings.redis_url, dispatcher.woken, slots=settings.slots)
     else:
         log.warning("AIOPS_REDIS_URL is not set; work is found by polling every %g s", settings.poll_interval)
-    loops = [asyncio.create_task(dispatcher.poll()), asyncio.create_task(dispatcher.keep_leases())]
+    loops = [asyncio.create_task(loop()) for loop in (dispatcher.poll, dispatcher.keep_leases, dispatcher.watch)]
     if listener is not None:
         loops.append(asyncio.create_task(listener.run()))
     log.info("worker ready, %d slots", settings.slots)

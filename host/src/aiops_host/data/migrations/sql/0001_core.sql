@@ -102,6 +102,7 @@ create unique index delivery_dedup on delivery (tenant_id, connection_id, dedup_
 create unique index delivery_one_running on delivery (tenant_id, connection_id, ticket_id) where state = 'running';
 create index delivery_due on delivery (tenant_id, due_at) where state = 'queued';
 create index delivery_leased on delivery (tenant_id, lease_until) where state = 'running';
+create index delivery_unfinished on delivery (tenant_id, received_at) where state in ('queued', 'running', 'posting');
 create index delivery_recent on delivery (tenant_id, received_at desc, delivery_id desc);
 
 create table attempt (
@@ -194,6 +195,7 @@ create table effect (
     foreign key (tenant_id, connection_id) references connection on delete cascade
 );
 create index effect_open on effect (tenant_id, due_at) where state in ('planned', 'sending', 'unknown');
+create index effect_doubtful on effect (tenant_id, state) where state in ('unknown', 'parked');
 create index effect_of_delivery on effect (tenant_id, delivery_id);
 
 -- How far the import of a connection's past tickets has come, oldest update first.
