@@ -17,6 +17,7 @@ def worker() -> None:
     import uvloop  # noqa: PLC0415 - heavy parts are not needed for --help
 
     from aiops_host.trust.vault import Vault  # noqa: PLC0415
+    from aiops_host.watch import tracing  # noqa: PLC0415
     from aiops_host.watch.logs import configure  # noqa: PLC0415
     from aiops_host.watch.metrics import Metrics  # noqa: PLC0415
     from aiops_host.work.worker import run_worker  # noqa: PLC0415
@@ -32,7 +33,11 @@ def worker() -> None:
         def ready(name: str) -> None:
             print_json({"worker": name, **where})
 
-        uvloop.run(run_worker(settings, plugins, vault=vault, metrics=metrics, ready=ready))
+        flush = tracing.configure("worker")
+        try:
+            uvloop.run(run_worker(settings, plugins, vault=vault, metrics=metrics, ready=ready))
+        finally:
+            flush()
 
 
 def main(argv: Sequence[str]) -> int:

@@ -42,6 +42,7 @@ class EffectClaim:
     first_attempt_at: datetime | None
     token: int
     config_version: int
+    traceparent: str | None
     held_since: float
 
 
@@ -124,7 +125,9 @@ async def claim(
             where e.tenant_id = free.tenant_id and e.effect_id = free.effect_id
             returning e.*, free.first,
                 (select c.config_version from connection c
-                 where c.tenant_id = e.tenant_id and c.connection_id = e.connection_id) as config_version
+                 where c.tenant_id = e.tenant_id and c.connection_id = e.connection_id) as config_version,
+                (select d.traceparent from delivery d
+                 where d.tenant_id = e.tenant_id and d.delivery_id = e.delivery_id) as traceparent
             """,
             tenant_id,
             effect_id,
@@ -148,6 +151,7 @@ async def claim(
         first_attempt_at=row["first_attempt_at"],
         token=row["lease_token"],
         config_version=row["config_version"],
+        traceparent=row["traceparent"],
         held_since=held_since,
     )
 

@@ -16,6 +16,7 @@ from aiops_core.services import Clock, Log
 from aiops_core.specs import ToolSpec
 from aiops_core.tickets import Ticket
 from aiops_core.tools import Tool, ToolContext, ToolEffect, ToolResult
+from aiops_host.watch.tracing import span
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class BoundTool:
         )
         try:
             async with asyncio.timeout(timeout):
-                result = await self.tool.invoke(args, context)
+                with span("tool", attributes={"tool": self.name}):
+                    result = await self.tool.invoke(args, context)
         except TimeoutError:
             raise ToolFailed(f"did not answer within {timeout:g} s") from None
         except AiopsError as error:
@@ -102,7 +104,7 @@ class BoundLLM:
                 break
             try:
                 async with asyncio.timeout(left):
-                    return await backend.complete(request)
+                    return await _traced(name, backend, request)
             except TimeoutError:
                 failures.append(f"{name}: no answer within {request.timeout:g} s")
             except (LLMUnavailable, LLMRefused) as error:
@@ -111,6 +113,15 @@ class BoundLLM:
                 self.log.warning("LLM backend %s failed: %s", name, explain(error))
                 failures.append(f"{name}: failed ({type(error).__name__})")
         raise LLMUnavailable("; ".join(failures) or "no LLM backend is configured")
+
+
+async def _traced(name: str, backend: LLMBackend, request: CompletionRequest) -> Completion:
+    with span("llm", kind="client", attributes={"backend": name}) as current:
+        completion = await backend.complete(request)
+        current.set_attribute("model", completion.model)
+        current.set_attribute("prompt_tokens", completion.usage.prompt_tokens)
+        current.set_attribute("completion_tokens", completion.usage.completion_tokens)
+        return completion
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from aiops_host.data.session import Database, DatabaseBusy, DatabaseDown
 from aiops_host.settings import Settings
 from aiops_host.watch.logs import bound
 from aiops_host.watch.metrics import Metrics
+from aiops_host.watch.tracing import span, trace_id
 from aiops_host.work.observers import Observers
 from aiops_host.work.pipeline import Pipeline
 from aiops_host.work.settle import Settler
@@ -115,7 +116,10 @@ class Dispatcher:
                 await self._carry_out(claimed)
 
     async def _carry_out(self, claimed: DeliveryClaim | EffectClaim) -> None:
-        with bound(tenant_id=claimed.tenant_id, delivery_id=claimed.delivery_id):
+        kind = "delivery" if isinstance(claimed, DeliveryClaim) else "effect"
+        parent = claimed.traceparent
+        ids = {"tenant_id": str(claimed.tenant_id), "delivery_id": str(claimed.delivery_id)}
+        with bound(**ids, trace_id=trace_id(parent)), span(kind, kind="consumer", parent=parent, attributes=ids):
             if isinstance(claimed, DeliveryClaim):
                 await self._deliver(claimed)
             else:

@@ -17,6 +17,7 @@ from aiops_host.data.claims import DeliveryClaim
 from aiops_host.data.runs import FinishedRun
 from aiops_host.settings import Settings
 from aiops_host.trust.connections import ConnectionRecord, SystemClock
+from aiops_host.watch.tracing import span
 from aiops_host.work.context import BoundLLM, BoundTool, Context
 from aiops_host.work.workshop import AgentKit, Workshop
 
@@ -35,7 +36,8 @@ class Executor:
         """Run the connection's agent; its failure is in the run's ``error``, the ticketing tool's is raised."""
         started_at, started = self.clock.now(), self.clock.monotonic()
         async with asyncio.timeout(self.settings.run_timeout):
-            ticket = await tool.get_ticket(claim.ticket_id)
+            with span("get ticket", kind="client"):
+                ticket = await tool.get_ticket(claim.ticket_id)
         fetched = Step(
             name="fetch ticket",
             started_at=started_at,
@@ -62,7 +64,8 @@ class Executor:
     ) -> dict[str, Any]:
         try:
             async with asyncio.timeout(max(context.deadline - self.clock.monotonic(), 0)):
-                draft = await kit.agent.run(ticket, context)
+                with span("run", attributes={"agent": kit.spec.name, "run_id": context.run_id}):
+                    draft = await kit.agent.run(ticket, context)
             return {"draft": draft, "enhancement": compose(draft, link_hosts=record.link_hosts)}
         except TimeoutError:
             return {"error": f"Agent {kit.spec.name} did not finish within {self.settings.run_timeout:g} s."}

@@ -30,6 +30,7 @@ from aiops_host.data.claims import LeaseLost
 from aiops_host.data.effects import EffectClaim
 from aiops_host.data.session import Connection, Database
 from aiops_host.settings import Settings
+from aiops_host.watch.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,8 @@ class Settler:
         failpoints.reached("effect-checking")
         try:
             async with asyncio.timeout(self.settings.look_timeout):
-                return await tool.find_effects(claim.ticket_id, marker)
+                with span("find effects", kind="client"):
+                    return await tool.find_effects(claim.ticket_id, marker)
         except EffectUnverifiable as error:
             if claim.state == "planned":
                 return ()
@@ -95,7 +97,8 @@ class Settler:
         failpoints.reached("effect-before-write")
         try:
             async with asyncio.timeout(self.settings.write_timeout):
-                ref = await tool.update_ticket(claim.ticket_id, claim.enhancement, marker)
+                with span("update ticket", kind="client", attributes={"attempt": claim.attempt}):
+                    ref = await tool.update_ticket(claim.ticket_id, claim.enhancement, marker)
         except TicketingUnavailable as error:
             return await self._retry(claim, error, "planned")
         except AuthenticationFailed as error:
