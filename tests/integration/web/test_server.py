@@ -52,7 +52,7 @@ def environment(database: DatabaseUrls, key: Path, **more: str) -> dict[str, str
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("AIOPS_")}
     return {
         **inherited,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(ROOT)))),
         "AIOPS_DATABASE_URL": database.app,
         "AIOPS_INTAKE_DATABASE_URL": database.intake,
         "AIOPS_KEY_FILE": str(key),

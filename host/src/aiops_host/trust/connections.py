@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, Literal, NoReturn, cast, get_args
 from uuid import UUID, uuid4
 
 import msgspec
@@ -53,6 +54,7 @@ __all__ = [
 Purpose = Literal["webhook", "credentials"]
 WEBHOOK = "webhook"
 SECRET_BYTES = 32
+HOST = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 SECRET_PLACEHOLDER = "{secret}"  # noqa: S105 - the mark a value is put in place of
 
 
@@ -183,8 +185,7 @@ async def create_connection(
         ConnectionRefused: The tenant has a connection of that name.
     """
     spec = lookup(registry.ticketing_tools, new.ticketing_tool)
-    if not new.name.strip():
-        raise ConfigInvalid("The connection needs a name.")
+    _check(new)
     config = load_config(spec.config, new.config)
     plain, credentials = split_secrets(spec.config, new.config)
     record = _new_record(tenant_id, new, plain)
@@ -324,6 +325,16 @@ class _NoHttp:
 
     async def request(self, method: str, url: str, **_: object) -> NoReturn:
         raise AiopsError("A webhook is verified and read without calling anybody; fetch the ticket in get_ticket.")
+
+
+def _check(new: NewConnection) -> None:
+    if not new.name.strip():
+        raise ConfigInvalid("name: the connection needs one.")
+    kinds = get_args(TicketKind)
+    if unknown := [kind for kind in new.run_on if kind not in kinds]:
+        raise ConfigInvalid(f"run_on: {unknown[0]!r} is none of {', '.join(kinds)}.")
+    if wrong := [host for host in new.link_hosts if not HOST.fullmatch(host)]:
+        raise ConfigInvalid(f"link_hosts: {wrong[0]!r} is no host's name such as wiki.example.com.")
 
 
 def _new_record(tenant_id: UUID, new: NewConnection, plain: Mapping[str, Any]) -> ConnectionRecord:
