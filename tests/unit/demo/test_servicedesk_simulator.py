@@ -112,6 +112,15 @@ async def test_a_json_body_is_refused(caller: Caller) -> None:
         body = json.dumps({"input_data": {caller.simulator.note_key: {"description": "x"}}}).encode()
         answer = await caller("POST", "/requests/1/notes", body, content_type=content_type)
         assert codes(answer) == (400, 4000, 4001)
+    assert codes(await caller.post_note({"description": "x"}, content_type="application/json")) == (400, 4000, 4001)
+    assert caller.simulator.posted == []
+
+
+async def test_a_second_key_is_refused(caller: Caller) -> None:
+    """Input data with anything beside the note is refused in the body of a 200."""
+    data = {caller.simulator.note_key: {"description": "x"}, "request": {}}
+    body = urlencode({"input_data": json.dumps(data)}).encode()
+    assert codes(await caller("POST", "/requests/1/notes", body, content_type=FORM)) == (200, 4000, 4001)
     assert caller.simulator.posted == []
 
 
@@ -313,6 +322,13 @@ async def test_unreadable_input_is_refused(caller: Caller, text: str) -> None:
 def test_notes_are_sanitised_on_storage(html: str, stored: str) -> None:
     """Comments, hidden parts, attributes, unknown tags and scripts do not survive; text does."""
     assert sanitised(html) == stored
+
+
+async def test_a_posted_note_is_sanitised(caller: Caller) -> None:
+    """What is kept of a posted note is what the product would keep."""
+    await caller.post_note({"description": "<p data-x='1'>a<!-- AIOPS-HIDDEN --></p><p style='display:none'>b</p>"})
+    (posted,) = caller.simulator.posted
+    assert (posted.raw["description"], posted.text) == ("<p>a</p>", "a")
 
 
 async def test_a_deleted_note_is_gone(caller: Caller) -> None:

@@ -11,6 +11,7 @@ from aiops_core.errors import AuthenticationFailed, EffectUnknown, HttpFailed, T
 from aiops_core.services import HttpResponse
 from aiops_core.testing.fakes import Answer, FakeHttp, FakeServices, FrozenClock, SentRequest
 from aiops_core.testing.ticketing import make_enhancement, make_marker
+from aiops_servicedesk.auth import AccessTokens
 from aiops_servicedesk.config import DataCentre, ServiceDeskConfig
 from aiops_servicedesk.ticketing import ServiceDeskTool
 from aiops_servicedesk.wire import ACCOUNTS
@@ -121,6 +122,18 @@ async def test_a_refused_token_is_renewed_once() -> None:
     zoho.oldest_live = 2
     await asyncio.gather(*(zoho.tool.get_ticket("1") for _ in range(8)))
     assert zoho.tokens == 2
+
+
+async def test_a_late_refusal_does_not_cost_a_new_token() -> None:
+    """A call that is refused after another has already fetched a new token uses that one."""
+    zoho = Zoho()
+    config = load_config(ServiceDeskConfig, CLOUD)
+    tokens = AccessTokens(config, FakeServices(http=zoho.http, clock=zoho.clock))
+    first = await tokens.headers()
+    assert tokens.renewable(first)
+    second = await tokens.headers()
+    assert tokens.renewable(first)
+    assert await tokens.headers() == second != first
 
 
 async def test_a_token_that_stays_refused_ends_the_call() -> None:

@@ -162,6 +162,13 @@ async def test_two_notes_are_told_oldest_first() -> None:
     assert [ref.id for ref in await desk.tool.find_effects("1", SINCE)] == ["11", "12"]
 
 
+async def test_age_decides_whoever_wrote() -> None:
+    """The older of two notes comes first also where it is by the configured technician."""
+    desk = Desk(technician_id="4")
+    desk.notes([note(1, minutes=1, author="4"), note(2, minutes=2, author="5")], {"1": OURS, "2": OURS})
+    assert [ref.id for ref in await desk.tool.find_effects("1", SINCE)] == ["1", "2"]
+
+
 async def test_other_peoples_notes_are_not_read_once_we_know_ourselves() -> None:
     """After a first note told our own id, notes of others cost no call."""
     desk = Desk()

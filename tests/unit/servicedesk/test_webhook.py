@@ -168,6 +168,7 @@ def test_our_own_reference_is_found(content_type: str) -> None:
     form = f"event=noted&ticket_id=1&note=Reference%3A+{shown(reference)}+%28main%29".encode()
     body = form if content_type == FORM else {**GOOD, "event": "noted", "note": {"text": text}}
     assert read(body, content_type=content_type).effect_reference == reference
+    assert read(query={"note": text}).effect_reference == reference
     assert read().effect_reference is None
 
 

@@ -60,7 +60,7 @@ def html_to_text(html: str | None) -> str:
 
 
 def _tokens(html: str) -> Iterator[tuple[str, str]]:
-    """Yield ``("text", …)`` and ``("tag", inside of the angle brackets)``; comments are left out."""
+    """Yield ``("text", …)`` and ``("tag", inside of the angle brackets)``, comments and declarations as tags too."""
     at = 0
     while at < len(html):
         opening = html.find("<", at)
@@ -77,8 +77,7 @@ def _tokens(html: str) -> Iterator[tuple[str, str]]:
         if end < 0:
             at = len(html) if comment else opening
             break
-        if html[opening + 1] not in "!?":
-            yield "tag", html[opening + 1 : end]
+        yield "tag", html[opening + 1 : end]
         at = end + (3 if comment else 1)
     yield "text", html[at:]
 

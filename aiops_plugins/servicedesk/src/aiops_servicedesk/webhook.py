@@ -98,7 +98,7 @@ def _found(fields: Mapping[str, Any], path: str) -> Any:
 
 def _text(fields: Mapping[str, Any], path: str) -> str | None:
     value = _found(fields, path)
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if not isinstance(value, str | int):
         return None
     text = str(value).strip()
     return text[:MAX_TEXT] if text and not _VARIABLE.match(text) else None
