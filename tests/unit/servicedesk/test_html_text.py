@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiops_servicedesk.html_text import html_to_text
+from aiops_servicedesk.html_text import MAX_CHARACTERS, html_to_text
 
 
 @pytest.mark.parametrize(
@@ -50,5 +50,10 @@ def test_nothing_reads_as_nothing(nothing: str | None) -> None:
     ["<", "<a ", "<!--", "<!", "</", "<p", "<div style=", "&", "<ul>", "<script>", "]]>", "<p hidden='", "<b>x"],
 )
 def test_hostile_markup_is_read_in_one_pass(piece: str) -> None:
-    """A million characters of unclosed markup are read; a parser that looks back from each would not end."""
-    assert isinstance(html_to_text("<p>x</p>" + piece * (1_000_000 // len(piece))), str)
+    """All that is read of unclosed markup is read at once; a parser that looks back from each would not end."""
+    assert isinstance(html_to_text("<p>x</p>" + piece * (MAX_CHARACTERS // len(piece))), str)
+
+
+def test_endless_text_is_cut() -> None:
+    """A text longer than anyone reads is cut."""
+    assert html_to_text("<p>" + "x" * 5_000_000) == "x" * (MAX_CHARACTERS - 3)

@@ -35,6 +35,9 @@ _PARAGRAPHS = frozenset({
     "p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "pre", "blockquote", "dl",
 })  # fmt: skip
 
+MAX_CHARACTERS = 200_000
+"""What is read of a text: a million unclosed tags take a second, in which the worker does nothing else."""
+
 _TAG_NAME = re.compile(r"(/?)([A-Za-z][A-Za-z0-9:._-]*)")
 _HIDDEN = re.compile(r"display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden", re.I)
 _HAS_MARKUP = re.compile(rf"</?(?:{'|'.join(sorted(_KNOWN))})(?=[\s/>])", re.I)
@@ -44,10 +47,11 @@ _SPACES = re.compile(r"[ \t\r\n\f]+")
 def html_to_text(html: str | None) -> str:
     """Return what a reader of ``html`` sees: lists marked, cells parted by bars, scripts and hidden parts left out.
 
-    Text without any known tag is taken as plain text and keeps its lines.
+    Text without any known tag is taken as plain text and keeps its lines. Only the first ``MAX_CHARACTERS`` are read.
     """
     if not html:
         return ""
+    html = html[:MAX_CHARACTERS]
     if not _HAS_MARKUP.search(html):
         return _tidied(unescape(html).replace("\r\n", "\n"))
     writer = _Writer()
