@@ -13,6 +13,7 @@ from msgspec.inspect import (
     ListType,
     Metadata,
     StructType,
+    TupleType,
     UnionType,
     VarTupleType,
     type_info,
@@ -98,11 +99,7 @@ def secret_fields(config_type: type[PluginConfig]) -> tuple[str, ...]:
 
 def is_secret_path(config_type: type[PluginConfig], path: str) -> bool:
     """Return whether a path such as ``models.0.api_key`` is the place of a secret."""
-    parts = path.split(".")
-    return any(
-        len(declared) == len(parts) and all(d in ("*", p) for d, p in zip(declared, parts, strict=True))
-        for declared in _declared_secrets(type_info(config_type))
-    )
+    return _is_declared(tuple(_declared_secrets(type_info(config_type))), tuple(path.split(".")))
 
 
 def split_secrets(config_type: type[PluginConfig], values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -112,13 +109,15 @@ def split_secrets(config_type: type[PluginConfig], values: Mapping[str, Any]) ->
     stands in a secret's place is refused when the configuration is loaded.
     """
     found: dict[str, str] = {}
+    declared = tuple(_declared_secrets(type_info(config_type)))
 
     def without(value: Any, path: tuple[str, ...]) -> Any:
         if isinstance(value, Mapping):
             return {k: v for k, v in ((k, without(v, (*path, str(k)))) for k, v in value.items()) if v is not _TAKEN}
         if isinstance(value, list | tuple):
-            return [without(v, (*path, str(i))) for i, v in enumerate(value)]
-        if path and is_secret_path(config_type, ".".join(path)):
+            items = [without(v, (*path, str(i))) for i, v in enumerate(value)]
+            return [None if item is _TAKEN else item for item in items]
+        if _is_declared(declared, path):
             if isinstance(value, str):
                 found[".".join(path)] = value
             return _TAKEN if value is None or isinstance(value, str) else value
@@ -161,11 +160,18 @@ def _put(container: Any, path: list[str], secret: Secret) -> Any:
         if not rest:
             return {**container, head: secret}
         return {**container, head: _put(container[head], rest, secret)} if head in container else container
-    if isinstance(container, list | tuple) and rest and head.isdigit() and int(head) < len(container):
+    if isinstance(container, list | tuple) and head.isdigit() and int(head) < len(container):
         items = list(container)
-        items[int(head)] = _put(items[int(head)], rest, secret)
+        items[int(head)] = _put(items[int(head)], rest, secret) if rest else secret
         return items
     return container
+
+
+def _is_declared(declared: tuple[tuple[str, ...], ...], path: tuple[str, ...]) -> bool:
+    return any(
+        len(places) == len(path) and all(place in ("*", part) for place, part in zip(places, path, strict=True))
+        for places in declared
+    )
 
 
 def _declared_secrets(info: Any) -> Iterator[tuple[str, ...]]:
@@ -179,9 +185,10 @@ def _declared_secrets(info: Any) -> Iterator[tuple[str, ...]]:
         case UnionType(types=types):
             for inner in types:
                 yield from _declared_secrets(inner)
-        case ListType(item_type=item) | VarTupleType(item_type=item):
+        case ListType(item_type=item) | VarTupleType(item_type=item) | DictType(value_type=item):
             yield from (("*", *path) for path in _declared_secrets(item))
-        case DictType(value_type=value):
-            yield from (("*", *path) for path in _declared_secrets(value))
+        case TupleType(item_types=items):
+            for index, item in enumerate(items):
+                yield from ((str(index), *path) for path in _declared_secrets(item))
         case Metadata(type=inner):
             yield from _declared_secrets(inner)

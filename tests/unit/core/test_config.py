@@ -17,6 +17,7 @@ from aiops_core import (
     PluginConfig,
     Secret,
     config_schema,
+    is_secret_path,
     load_config,
     secret_fields,
     split_secrets,
@@ -163,3 +164,70 @@ def test_unknown_field_is_refused_even_without_any() -> None:
     assert load_config(NoConfig, {}) == NoConfig()
     with pytest.raises(ConfigInvalid, match="colour"):
         load_config(NoConfig, {"colour": "red"})
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of several models, each with a secret of its own."""
+
+    name: str
+    key: Annotated[Secret | None, msgspec.Meta(title="Key")] = None
+
+
+class NestedConfig(PluginConfig, frozen=True, kw_only=True):
+    """Secrets below the first level."""
+
+    models: tuple[Model, ...] = ()
+    main: Model | None = None
+    tokens: tuple[Secret, ...] = ()
+    headers: dict[str, Secret] = msgspec.field(default_factory=dict)
+    pair: tuple[str, Secret] | None = None
+
+
+NESTED: dict[str, Any] = {
+    "models": [{"name": "a", "key": f"{CANARY}-0"}, {"name": "b"}, {"name": "c", "key": f"{CANARY}-2"}],
+    "main": {"name": "m", "key": f"{CANARY}-m"},
+    "tokens": [f"{CANARY}-t0", f"{CANARY}-t1"],
+    "headers": {"x-key": f"{CANARY}-h"},
+    "pair": ["user", f"{CANARY}-p"],
+}
+
+
+def test_nested_secrets_part_and_come_back() -> None:
+    """Secrets in lists, mappings and Structs are parted from the open values by path and put back by it."""
+    plain, secrets = split_secrets(NestedConfig, NESTED)
+    assert CANARY not in json.dumps(plain)
+    assert secrets == {
+        "models.0.key": f"{CANARY}-0",
+        "models.2.key": f"{CANARY}-2",
+        "main.key": f"{CANARY}-m",
+        "tokens.0": f"{CANARY}-t0",
+        "tokens.1": f"{CANARY}-t1",
+        "headers.x-key": f"{CANARY}-h",
+        "pair.1": f"{CANARY}-p",
+    }
+    assert all(is_secret_path(NestedConfig, path) for path in secrets)
+    assert secret_fields(NestedConfig) == ("models.*.key", "main.key", "tokens.*", "headers.*", "pair.1")
+    config = load_config(NestedConfig, plain, {path: Secret.of(value) for path, value in secrets.items()})
+    opened = [config.models[2].key, config.tokens[1], config.headers["x-key"], config.pair and config.pair[1]]
+    for secret, end in zip(opened, ("2", "t1", "h", "p"), strict=True):
+        assert secret is not None
+        with secret.open() as value:
+            assert value == f"{CANARY}-{end}"
+    assert config.models[1].key is None
+    assert CANARY not in repr(config)
+
+
+def test_secret_never_stays_among_open_values() -> None:
+    """A secret under a key with dots, or in the place of another kind of value, does not stay in the open ones."""
+    plain, _ = split_secrets(NestedConfig, {"headers": {"a.b": CANARY}})
+    assert CANARY not in json.dumps(plain)
+    assert not is_secret_path(NestedConfig, "models.0.name")
+    assert not is_secret_path(NestedConfig, "models.key")
+    assert not is_secret_path(NestedConfig, "")
+
+
+def test_secret_without_its_place_is_left_out() -> None:
+    """A handle whose place has gone from the values, such as a removed list item, does no harm."""
+    config = load_config(NestedConfig, {"models": [{"name": "a"}]}, {"models.3.key": Secret.of(CANARY)})
+    assert [model.name for model in config.models] == ["a"]
+    assert config.models[0].key is None

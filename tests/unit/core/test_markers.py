@@ -24,8 +24,8 @@ def test_shown_reference_is_found_in_any_text(before: str, after: str) -> None:
 
 def test_first_well_formed_reference_is_found() -> None:
     """Look-alikes before the reference are passed over."""
-    reference, later = new_reference(), new_reference()
-    text = f"{PREFIX}SHORT {PREFIX}{'A' * 18} {shown(reference)}X {shown(reference)}, {shown(later)}"
+    reference, later, running = new_reference(), new_reference(), new_reference()
+    text = f"{PREFIX}SHORT {PREFIX}{'A' * 18} {shown(running)}X {shown(reference)}, {shown(later)}"
     assert find_reference(text) == reference
     assert find_reference("") is None
     assert find_reference(reference) is None

@@ -17,7 +17,7 @@ import pytest
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 ResultT = TypeVar("ResultT")
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which a call that should have ended by itself counts as hanging."""
 
 _IO_EVENTS = ("socket.connect", "socket.getaddrinfo", "socket.bind", "subprocess.Popen", "sqlite3.connect")

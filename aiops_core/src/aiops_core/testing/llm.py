@@ -132,7 +132,7 @@ class LLMBackendFaultsContract(Contract):
     async def test_refusal_is_refused(self, refused_backend: LLMBackend) -> None:
         """When the service refuses the credentials, LLMRefused is raised."""
         with pytest.raises(LLMRefused):
-            await within_patience(refused_backend.complete(make_request(timeout=5.0)), "complete")
+            await within_patience(refused_backend.complete(make_request()), "complete")
 
     async def test_health_never_raises(self, failing_backend: LLMBackend, refused_backend: LLMBackend) -> None:
         """check_health reports a failing or refusing service and does not raise."""
