@@ -50,4 +50,4 @@ def config_for(ticketing_tool: str, url: str, token: str) -> dict[str, Any]:
     """Return what a person would enter to connect the simulator."""
     if ticketing_tool == "jira":
         return {"base_url": url, "email": "aiops@lindner.example", "api_token": token, "projects": ["OPS"]}
-    return {"base_url": url, "technician_key": token, "calls_per_minute": 60_000}
+    return {"base_url": url, "technician_key": token, "calls_per_minute": 60_000, "technician_id": "4"}

@@ -9,10 +9,7 @@ import click
 
 from aiops_host.cli.program import as_json, run
 
-
-@click.group(no_args_is_help=True)
-def assets() -> None:
-    """Import a tenant's assets."""
+assets = click.Group("assets", help="Import a tenant's assets.", no_args_is_help=True)
 
 
 @assets.command("import")

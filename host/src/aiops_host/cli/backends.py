@@ -15,9 +15,7 @@ from aiops_host.settings import read_settings
 tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose backend it is")
 
 
-@click.group(no_args_is_help=True)
-def backends() -> None:
-    """Choose a tenant's LLM backends."""
+backends = click.Group("backends", help="Choose a tenant's LLM backends.", no_args_is_help=True)
 
 
 @backends.command("set")

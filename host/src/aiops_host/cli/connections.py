@@ -16,9 +16,7 @@ from aiops_host.settings import read_settings
 tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose connection it is")
 
 
-@click.group(no_args_is_help=True)
-def connections() -> None:
-    """Connect a tenant's ticketing tool."""
+connections = click.Group("connections", help="Connect a tenant's ticketing tool.", no_args_is_help=True)
 
 
 @connections.command()

@@ -16,9 +16,7 @@ from aiops_host.cli.program import as_json, opened, print_json, print_table, run
 tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose deliveries")
 
 
-@click.group(no_args_is_help=True)
-def deliveries() -> None:
-    """List, show and replay deliveries."""
+deliveries = click.Group("deliveries", help="List, show and replay deliveries.", no_args_is_help=True)
 
 
 @deliveries.command("list")

@@ -10,10 +10,7 @@ import click
 from aiops_host.cli.program import run
 from aiops_host.trust.vault import create_key_file
 
-
-@click.group(no_args_is_help=True)
-def keys() -> None:
-    """Make the key that seals secrets."""
+keys = click.Group("keys", help="Make the key that seals secrets.", no_args_is_help=True)
 
 
 @keys.command()

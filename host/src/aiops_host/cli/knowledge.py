@@ -9,10 +9,7 @@ import click
 
 from aiops_host.cli.program import as_json, run
 
-
-@click.group(no_args_is_help=True)
-def knowledge() -> None:
-    """Import a tenant's articles."""
+knowledge = click.Group("knowledge", help="Import a tenant's articles.", no_args_is_help=True)
 
 
 @knowledge.command("import")

@@ -10,10 +10,7 @@ from aiops_core.plugins import load_plugins
 from aiops_host.cli.program import EXIT_PROBLEM, as_json, print_json, print_table, run
 from aiops_host.settings import read_settings
 
-
-@click.group(no_args_is_help=True)
-def plugins() -> None:
-    """Show what is installed, what loaded and what failed."""
+plugins = click.Group("plugins", help="Show what is installed, what loaded and what failed.", no_args_is_help=True)
 
 
 @plugins.command("list")

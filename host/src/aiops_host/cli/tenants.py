@@ -8,10 +8,7 @@ import click
 
 from aiops_host.cli.program import as_json, opened, print_json, print_table, run, run_async
 
-
-@click.group(no_args_is_help=True)
-def tenants() -> None:
-    """Create and list tenants."""
+tenants = click.Group("tenants", help="Create and list tenants.", no_args_is_help=True)
 
 
 @tenants.command()

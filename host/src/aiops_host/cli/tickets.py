@@ -45,9 +45,7 @@ class Since(click.ParamType[datetime]):
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-@click.group(no_args_is_help=True)
-def tickets() -> None:
-    """Import resolved tickets into a tenant's history."""
+tickets = click.Group("tickets", help="Import resolved tickets into a tenant's history.", no_args_is_help=True)
 
 
 @tickets.command("import")

@@ -14,9 +14,7 @@ from aiops_host.cli.program import as_json, opened, print_json, run, run_async
 ROLES = ("tenant-admin", "technician", "read-only")
 
 
-@click.group(no_args_is_help=True)
-def users() -> None:
-    """Create people who may log in."""
+users = click.Group("users", help="Create people who may log in.", no_args_is_help=True)
 
 
 @users.command()

@@ -101,6 +101,29 @@ async def plan(con: Connection, claim: DeliveryClaim, run_id: UUID, enhancement:
     return Planned(kept["effect_id"], kept["state"], fresh=False)
 
 
+_CLAIM = """
+update effect e
+set lease_token = e.lease_token + 1, lease_until = clock_timestamp() + $3, worker = $4,
+    attempt = e.attempt + (free.first)::int,
+    first_attempt_at = coalesce(e.first_attempt_at, clock_timestamp()),
+    checks = case when e.state = 'sending' then 0 else e.checks end,
+    state = case when free.first then 'sending' when e.state = 'planned' then 'planned' else 'unknown' end
+from (
+    select x.tenant_id, x.effect_id, x.state as was, x.state = 'planned' and x.attempt = 0 as first
+    from effect x
+    where x.tenant_id = $1 and x.effect_id = $2 and x.state in ('planned', 'sending', 'unknown')
+      and x.due_at <= clock_timestamp() and (x.lease_until is null or x.lease_until < clock_timestamp())
+    for update skip locked
+) free
+where e.tenant_id = free.tenant_id and e.effect_id = free.effect_id
+returning e.*, free.first,
+    (select c.config_version from connection c
+     where c.tenant_id = e.tenant_id and c.connection_id = e.connection_id) as config_version,
+    (select d.traceparent from delivery d
+     where d.tenant_id = e.tenant_id and d.delivery_id = e.delivery_id) as traceparent
+"""
+
+
 async def claim(
     database: Database, tenant_id: UUID, effect_id: UUID, *, worker: str, lease: timedelta
 ) -> EffectClaim | None:
@@ -108,27 +131,7 @@ async def claim(
     held_since = time.monotonic()
     async with database.tenant(tenant_id) as con:
         row = await con.fetchrow(
-            """
-            update effect e
-            set lease_token = e.lease_token + 1, lease_until = clock_timestamp() + $3, worker = $4,
-                attempt = e.attempt + (free.first)::int,
-                first_attempt_at = coalesce(e.first_attempt_at, clock_timestamp()),
-                checks = case when e.state = 'sending' then 0 else e.checks end,
-                state = case when free.first then 'sending' when e.state = 'planned' then 'planned' else 'unknown' end
-            from (
-                select x.tenant_id, x.effect_id, x.state as was, x.state = 'planned' and x.attempt = 0 as first
-                from effect x
-                where x.tenant_id = $1 and x.effect_id = $2 and x.state in ('planned', 'sending', 'unknown')
-                  and x.due_at <= clock_timestamp() and (x.lease_until is null or x.lease_until < clock_timestamp())
-                for update skip locked
-            ) free
-            where e.tenant_id = free.tenant_id and e.effect_id = free.effect_id
-            returning e.*, free.first,
-                (select c.config_version from connection c
-                 where c.tenant_id = e.tenant_id and c.connection_id = e.connection_id) as config_version,
-                (select d.traceparent from delivery d
-                 where d.tenant_id = e.tenant_id and d.delivery_id = e.delivery_id) as traceparent
-            """,
+            _CLAIM,
             tenant_id,
             effect_id,
             lease,

@@ -61,6 +61,10 @@ async def store(con: Connection, claim: DeliveryClaim, run: FinishedRun) -> None
         _storable(run.draft),
         _storable(run.enhancement),
     )
+    await _store_steps(con, claim, run)
+
+
+async def _store_steps(con: Connection, claim: DeliveryClaim, run: FinishedRun) -> None:
     await con.executemany(
         "insert into step (tenant_id, run_id, number, name, started_at, milliseconds, inputs, outputs, error, model, "
         "prompt_tokens, completion_tokens, cost_usd) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from aiops_core.plugins import PluginRecord
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +28,18 @@ class Metrics:
     def __init__(self) -> None:
         """Register everything at zero."""
         self.registry = CollectorRegistry()
+        self._count()
+        self._time()
+        self._gauge()
+        self._step_names: set[str] = set()
+        self._posted = 0
+        self._ended = 0
+
+    def _count(self) -> None:
         self.webhooks = Counter(
             "aiops_webhooks_total",
             "Webhooks by what became of them",
             ("ticketing_tool", "outcome"),
-            registry=self.registry,
-        )
-        self.intake = Histogram(
-            "aiops_intake_seconds",
-            "From a webhook's first byte to its answer",
-            buckets=INTAKE_SECONDS,
             registry=self.registry,
         )
         self.enhancements = Counter(
@@ -44,21 +48,37 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
+        self.tokens = Counter("aiops_llm_tokens_total", "Tokens of language models", ("kind",), registry=self.registry)
+        self.lease_steals = Counter(
+            "aiops_lease_steals_total", "Leases that ended while their work went on", registry=self.registry
+        )
+        self.observer_failures = Counter(
+            "aiops_observer_failures_total", "Failures of observing plugins", registry=self.registry
+        )
+
+    def _time(self) -> None:
+        self.intake = Histogram(
+            "aiops_intake_seconds",
+            "From a webhook's first byte to its answer",
+            buckets=INTAKE_SECONDS,
+            registry=self.registry,
+        )
         self.enhancement_seconds = Histogram(
             "enhancement_duration_seconds",
             "From a webhook to its note on the ticket",
             buckets=ENHANCEMENT_SECONDS,
             registry=self.registry,
         )
+        self.steps = Histogram(
+            "aiops_step_seconds", "Steps of runs", ("step",), buckets=STEP_SECONDS, registry=self.registry
+        )
+
+    def _gauge(self) -> None:
         self.success = Gauge(
             "enhancement_success_rate",
             "Share of ended enhancements whose note is on the ticket, of this process",
             registry=self.registry,
         )
-        self.steps = Histogram(
-            "aiops_step_seconds", "Steps of runs", ("step",), buckets=STEP_SECONDS, registry=self.registry
-        )
-        self.tokens = Counter("aiops_llm_tokens_total", "Tokens of language models", ("kind",), registry=self.registry)
         self.queue_depth = Gauge(
             "queue_depth", "Deliveries and notes that wait or are worked on", registry=self.registry
         )
@@ -78,19 +98,9 @@ class Metrics:
         self.pool = Gauge(
             "database_pool_use", "Share of this process's PostgreSQL connections in use", registry=self.registry
         )
-        self.lease_steals = Counter(
-            "aiops_lease_steals_total", "Leases that ended while their work went on", registry=self.registry
-        )
-        self.observer_failures = Counter(
-            "aiops_observer_failures_total", "Failures of observing plugins", registry=self.registry
-        )
         self.plugins = Gauge(
             "aiops_plugin", "Installed plugins: 1 when loaded", ("name", "version", "status"), registry=self.registry
         )
-        self.build = Info("aiops_build", "Versions", registry=self.registry)
-        self._step_names: set[str] = set()
-        self._posted = 0
-        self._ended = 0
 
     def ended(self, outcome: str, *, posted: bool, seconds: float) -> None:
         """Count an enhancement that ended; one that posted is timed from its webhook."""
@@ -106,6 +116,11 @@ class Metrics:
         if len(self._step_names) < MOST_STEPS:
             self._step_names.add(name)
         self.steps.labels(name if name in self._step_names else OTHER).observe(seconds)
+
+    def show_plugins(self, records: Iterable[PluginRecord]) -> None:
+        """Show the installed plugins, loaded or not."""
+        for record in records:
+            self.plugins.labels(record.name, record.version, record.status).set(record.status == "loaded")
 
     def active_for(self, tenants: list[str]) -> None:
         """Set for which tenants this worker takes up work; beyond ``MOST_TENANTS`` they share one label."""

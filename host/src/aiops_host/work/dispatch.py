@@ -139,6 +139,8 @@ class Dispatcher:
             self._held.pop(claim.delivery_id, None)
         for step in result.run.steps if result.run else ():
             self.metrics.step(step.name, step.milliseconds / 1000)
+            self.metrics.tokens.labels("prompt").inc(step.prompt_tokens)
+            self.metrics.tokens.labels("completion").inc(step.completion_tokens)
         if result.outcome == "dead":
             self.metrics.ended("dead", posted=False, seconds=claim.age_seconds)
         if result.effect_id is not None:

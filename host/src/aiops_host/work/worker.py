@@ -61,6 +61,7 @@ async def run_worker(
             metrics=metrics,
             worker=f"{socket.gethostname()}:{os.getpid()}",
         )
+        metrics.show_plugins(plugins.records)
         await workshop.warm_up()
         ready(dispatcher.worker)
         await _work(settings, dispatcher, stopping)
