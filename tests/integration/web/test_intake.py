@@ -377,7 +377,7 @@ HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30
 
 
 @settings(
-    max_examples=200,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

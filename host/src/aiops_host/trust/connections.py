@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, NoReturn, cast, get_args
+from typing import Any, NoReturn, cast, get_args
 from uuid import UUID, uuid4
 
 import msgspec
@@ -29,8 +29,9 @@ from aiops_host.data.connections import (
     SettingRecord,
 )
 from aiops_host.data.intake import EndpointRow
-from aiops_host.data.session import Connection, Database
-from aiops_host.trust.vault import OwnerKind, SecretName, Vault
+from aiops_host.data.session import Database
+from aiops_host.trust.handles import SecretOutOfReach, SecretReader, out_of_reach, seal_all
+from aiops_host.trust.vault import Vault
 
 __all__ = [
     "ConnectionRecord",
@@ -51,15 +52,10 @@ __all__ = [
     "set_plugin_setting",
 ]
 
-Purpose = Literal["webhook", "credentials"]
 WEBHOOK = "webhook"
 SECRET_BYTES = 32
 HOST = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 SECRET_PLACEHOLDER = "{secret}"  # noqa: S105 - the mark a value is put in place of
-
-
-class SecretOutOfReach(AiopsError):
-    """This process has no right to open the secret: webhook secrets open in the host, credentials in the worker."""
 
 
 class SystemClock:
@@ -72,33 +68,6 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds that never go back."""
         return time.monotonic()
-
-
-@dataclass(frozen=True, slots=True)
-class SecretReader:
-    """Opens the secrets of one purpose; a handle of the other purpose raises when it is opened."""
-
-    vault: Vault
-    purpose: Purpose
-
-    def handle(self, tenant_id: UUID, secret: SealedSecret) -> Secret:
-        """Return a handle that opens the secret at use."""
-        if (secret.owner_kind == "endpoint") != (self.purpose == "webhook"):
-            return out_of_reach(secret.owner_kind, secret.name)
-        name = _name(tenant_id, secret)
-        return Secret(lambda: self.vault.open(name, secret.sealed))
-
-
-def out_of_reach(owner_kind: str, name: str) -> Secret:
-    """Return a handle that raises :class:`SecretOutOfReach` when it is opened."""
-
-    def refuse() -> NoReturn:
-        raise SecretOutOfReach(
-            f"The secret {name!r} of a {owner_kind} does not open in this process: webhook secrets open in the "
-            "host, credentials in the worker."
-        )
-
-    return Secret(refuse)
 
 
 @dataclass(slots=True)
@@ -192,8 +161,8 @@ async def create_connection(
     endpoint_id, webhook_secret = secrets.token_hex(16), secrets.token_urlsafe(SECRET_BYTES)
     async with database.tenant(tenant_id) as con:
         await stored.insert(con, record, endpoint_id)
-        await _seal_all(con, vault, tenant_id, ("connection", str(record.connection_id)), credentials)
-        await _seal_all(con, vault, tenant_id, ("endpoint", endpoint_id), {WEBHOOK: webhook_secret})
+        await seal_all(con, vault, tenant_id, ("connection", str(record.connection_id)), credentials)
+        await seal_all(con, vault, tenant_id, ("endpoint", endpoint_id), {WEBHOOK: webhook_secret})
     return CreatedConnection(
         connection_id=record.connection_id,
         endpoint_id=endpoint_id,
@@ -214,7 +183,7 @@ async def put_connection_secret(
     """
     async with database.tenant(record.tenant_id) as con:
         await stored.get(con, record.connection_id)
-        await _seal_all(con, vault, record.tenant_id, ("connection", str(record.connection_id)), {name: value})
+        await seal_all(con, vault, record.tenant_id, ("connection", str(record.connection_id)), {name: value})
         await stored.count_change(con, record.connection_id)
 
 
@@ -294,7 +263,7 @@ async def set_plugin_setting(
             kind=new.kind, name=new.name, position=new.position, enabled=new.enabled, config=plain, version=1
         )
         await stored.put_setting(con, tenant_id, setting)
-        await _seal_all(con, vault, tenant_id, (new.kind, new.name), fresh)
+        await seal_all(con, vault, tenant_id, (new.kind, new.name), fresh)
 
 
 async def load_settings(
@@ -350,31 +319,6 @@ def _new_record(tenant_id: UUID, new: NewConnection, plain: Mapping[str, Any]) -
         link_hosts=tuple(dict.fromkeys(host.lower() for host in new.link_hosts)),
         account_id=None,
         state="active",
-    )
-
-
-async def _seal_all(
-    con: Connection, vault: Vault, tenant_id: UUID, owner: tuple[str, str], values: Mapping[str, str]
-) -> None:
-    kind, owner_id = owner
-    for name, value in values.items():
-        version = await stored.next_version(con, kind, owner_id, name)
-        secret = SealedSecret(owner_kind=kind, owner_id=owner_id, name=name, version=version, sealed=b"")
-        sealed = vault.seal(_name(tenant_id, secret), value)
-        await stored.put_secret(
-            con,
-            tenant_id,
-            SealedSecret(owner_kind=kind, owner_id=owner_id, name=name, version=version, sealed=sealed),
-        )
-
-
-def _name(tenant_id: UUID, secret: SealedSecret) -> SecretName:
-    return SecretName(
-        tenant_id=tenant_id,
-        owner_kind=cast("OwnerKind", secret.owner_kind),
-        owner_id=secret.owner_id,
-        name=secret.name,
-        version=secret.version,
     )
 
 

@@ -81,6 +81,9 @@ def create_app(settings: Settings, plugins: PluginManager, database: Database, v
         openapi_config=_openapi(),
         on_app_init=[_with_own_docs],
         logging_config=None,
+        # Said here, so that no variable of the environment makes an error show its values.
+        debug=False,
+        pdb_on_exception=False,
     )
 
 

@@ -27,7 +27,7 @@ from aiops_host.data.intake import Accepted, Action, EndpointGone, EndpointRow, 
 from aiops_host.data.session import Database
 from aiops_host.trust.connections import SecretReader, make_for_intake, webhook_secrets
 from aiops_host.trust.vault import SecretName, SecretUnreadable, Vault
-from aiops_host.watch.logs import scrub
+from aiops_host.watch.logs import bound, scrub
 from aiops_host.web.endpoints import EndpointCache
 from aiops_host.web.nesting import MAX_DEPTH, too_deep
 
@@ -93,8 +93,8 @@ class Receiver:
         if known is None or known.row.ticketing_tool != ticketing_tool:
             self._pretend(request.body)
             raise WebhookRejected(check="endpoint")
-        proof = self._proof(known, request)
-        new = _delivery(known, request, proof)
+        with bound(tenant_id=known.row.tenant_id):
+            new = _delivery(known, request, self._proof(known, request))
         try:
             accepted = await intake.accept(self._database, new)
         except EndpointGone:
@@ -116,7 +116,8 @@ class Receiver:
         try:
             tool = make_for_intake(self._registry, row, self._reader)
         except Exception as error:  # isolation: a plugin that cannot be made costs its own endpoints only
-            log.error("endpoint of tenant %s cannot judge webhooks: %s", row.tenant_id, explain(error))
+            with bound(tenant_id=row.tenant_id):
+                log.error("%s cannot judge webhooks: %s", row.ticketing_tool, explain(error))
             raise IntakeUnavailable from None
         return KnownEndpoint(row, tool, webhook_secrets(row, self._reader))
 
@@ -124,10 +125,10 @@ class Receiver:
         try:
             proof = known.tool.validate_webhook(request)
         except SecretUnreadable as error:
-            log.error("tenant %s: %s", known.row.tenant_id, error)
+            log.error("webhooks cannot be judged: %s", error)
             raise IntakeUnavailable from None
         except WebhookRejected as error:
-            log.info("webhook refused for tenant %s: %s", known.row.tenant_id, error.check)
+            log.info("webhook refused: %s", error.check)
             if error.check != "signature":
                 self._pretend(request.body)
             raise

@@ -1,0 +1,70 @@
+"""Handles on sealed secrets: what one process may open, and what it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, NoReturn, cast
+from uuid import UUID
+
+from aiops_core.config import Secret
+from aiops_core.errors import AiopsError
+from aiops_host.data import connections as stored
+from aiops_host.data.connections import SealedSecret
+from aiops_host.data.session import Connection
+from aiops_host.trust.vault import OwnerKind, SecretName, Vault
+
+Purpose = Literal["webhook", "credentials"]
+
+
+class SecretOutOfReach(AiopsError):
+    """This process has no right to open the secret: webhook secrets open in the host, credentials in the worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReader:
+    """Opens the secrets of one purpose; a handle of the other purpose raises when it is opened."""
+
+    vault: Vault
+    purpose: Purpose
+
+    def handle(self, tenant_id: UUID, secret: SealedSecret) -> Secret:
+        """Return a handle that opens the secret at use."""
+        if (secret.owner_kind == "endpoint") != (self.purpose == "webhook"):
+            return out_of_reach(secret.owner_kind, secret.name)
+        name = _name(tenant_id, secret)
+        return Secret(lambda: self.vault.open(name, secret.sealed))
+
+
+def out_of_reach(owner_kind: str, name: str) -> Secret:
+    """Return a handle that raises :class:`SecretOutOfReach` when it is opened."""
+
+    def refuse() -> NoReturn:
+        raise SecretOutOfReach(
+            f"The secret {name!r} of a {owner_kind} does not open in this process: webhook secrets open in the "
+            "host, credentials in the worker."
+        )
+
+    return Secret(refuse)
+
+
+async def seal_all(
+    con: Connection, vault: Vault, tenant_id: UUID, owner: tuple[str, str], values: Mapping[str, str]
+) -> None:
+    """Seal each value as the next version of its name, inside the caller's tenant session."""
+    kind, owner_id = owner
+    for name, value in values.items():
+        version = await stored.next_version(con, kind, owner_id, name)
+        secret = SealedSecret(owner_kind=kind, owner_id=owner_id, name=name, version=version, sealed=b"")
+        sealed = vault.seal(_name(tenant_id, secret), value)
+        await stored.put_secret(con, tenant_id, replace(secret, sealed=sealed))
+
+
+def _name(tenant_id: UUID, secret: SealedSecret) -> SecretName:
+    return SecretName(
+        tenant_id=tenant_id,
+        owner_kind=cast("OwnerKind", secret.owner_kind),
+        owner_id=secret.owner_id,
+        name=secret.name,
+        version=secret.version,
+    )
