@@ -1,0 +1,62 @@
+"""However a demo ends, none of its processes outlives it."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.demo import Demo
+from tests.support.llm_stub import note, says
+from tests.support.threads import llm_stub_in_thread
+
+REMARK = "The model of the test says to look at the blue cable"
+
+
+@contextmanager
+def a_demo(folder: Path, *arguments: str) -> Iterator[Demo]:
+    """Run a demo for the length of the block."""
+    demo = Demo(*arguments, folder=folder)
+    try:
+        yield demo
+    finally:
+        demo.close()
+        demo.clean_up()
+
+
+def test_ctrl_c_ends_a_demo_with_a_model(tmp_path: Path) -> None:
+    """A demo asked to use a model of one's own shows its words in every note; Ctrl-C ends it and leaves nothing."""
+    answer = says(note(("next_steps", [(REMARK, [])])))
+    with llm_stub_in_thread(answer) as stub, a_demo(tmp_path, "--llm-url", stub.url) as demo:
+        demo.await_ready()
+        notes = [entry["text"] for desk in demo.desks.values() for entry in desk.posted()]
+        assert len(notes) == 12
+        assert [text for text in notes if REMARK not in text] == []
+        family = demo.family()
+        os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
+        assert demo.wait(60) == 0
+        demo.assert_gone(family)
+        assert list(demo.temporary.iterdir()) == []
+
+
+def test_sigterm_while_it_starts(tmp_path: Path) -> None:
+    """A demo that is stopped before all of it runs ends as cleanly as one that is complete."""
+    with a_demo(tmp_path) as demo:
+        demo.await_output("simulator at")
+        demo.end(signal.SIGTERM)
+        assert list(demo.temporary.iterdir()) == []
+
+
+def test_sigkill_while_it_works(tmp_path: Path) -> None:
+    """Even a demo that cannot clean up takes its servers, parts and simulators with it."""
+    with a_demo(tmp_path) as demo:
+        demo.await_output("tickets opened")
+        for part in (
+            "cli.main serve$",
+            "cli.main worker$",
+            "bin/postgres ",
+            "simulators jira",
+            "simulators servicedesk",
+        ):
+            assert demo.child(part).is_alive()
+        demo.end(signal.SIGKILL)

@@ -1,0 +1,100 @@
+"""``aiops up``: its data, its commands, its restarts."""
+
+import signal
+
+import pytest
+from tests.support.api import Api
+from tests.support.desk import Desk
+from tests.support.installation import Installation
+
+
+@pytest.fixture
+def api(quick: Installation) -> Api:
+    """The quick installation's API."""
+    assert quick.api
+    return quick.api
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_data_survives_a_restart(quick: Installation, north: Desk, api: Api, how: signal.Signals) -> None:
+    """However it ended, it goes on with its tenants, connections, deliveries, logins and secrets."""
+    ticket_id, delivery_id = north.deliver(north.ticket("Before the restart"))
+    api.await_end("north", delivery_id)
+    quick.program.end(how)
+    quick.program.clean_up()
+    quick.start()
+    assert quick.state["login"] is None
+    assert api.state("north", delivery_id) == "done"
+    later_id, later = north.deliver(north.ticket("After the restart"))
+    assert api.await_end("north", later)["delivery"]["state"] == "done"
+    assert len(north.notes(ticket_id)) == len(north.notes(later_id)) == 1
+
+
+def test_what_waited_is_done_after_a_restart(quick: Installation, south: Desk, api: Api) -> None:
+    """A delivery that was accepted but not worked on when it ended gets its note by the next start."""
+    quick.aiops("connections", "pause", south.connection_id, "--tenant", "south")
+    ticket_id, delivery_id = south.deliver(south.ticket("Waits for the next start"))
+    assert api.state("south", delivery_id) == "queued"
+    quick.program.end(signal.SIGKILL)
+    quick.program.clean_up()
+    quick.start()
+    quick.aiops("connections", "resume", south.connection_id, "--tenant", "south")
+    assert api.await_end("south", delivery_id)["delivery"]["state"] == "done"
+    assert len(south.notes(ticket_id)) == 1
+
+
+def test_deliveries_are_listed_and_shown(quick: Installation, north: Desk, api: Api) -> None:
+    """The list and the details of deliveries are there for people and, with --json, for programs."""
+    ticket_id, delivery_id = north.deliver(north.ticket("To be listed"))
+    api.await_end("north", delivery_id)
+    page = quick.aiops("deliveries", "list", "--tenant", "north", "--ticket", ticket_id, "--json")
+    assert [(item["id"], item["state"], item["ticket_id"]) for item in page["items"]] == [
+        (delivery_id, "done", ticket_id)
+    ]
+    table = quick.aiops("deliveries", "list", "--tenant", "north", "--state", "done")
+    assert delivery_id in table
+    shown = quick.aiops("deliveries", "show", delivery_id, "--tenant", "north", "--json")
+    assert [run["run"]["state"] for run in shown["runs"]] == ["finished"]
+    assert shown["runs"][0]["steps"]
+    text = quick.aiops("deliveries", "show", delivery_id, "--tenant", "north")
+    assert "attempt 1 (scheduled): planned" in text
+    assert "AI Ops: first findings" in text
+
+
+def test_a_delivery_is_replayed(quick: Installation, south: Desk, api: Api) -> None:
+    """A dry run and a plain replay leave the ticket as it is, --post-again puts one more note on it."""
+    ticket_id, delivery_id = south.deliver(south.ticket("To be replayed"))
+    api.await_end("south", delivery_id)
+    replay = ("deliveries", "replay", delivery_id, "--tenant", "south", "--json")
+    for options, outcome, notes in (
+        (("--dry-run",), "dry-run", 1),
+        ((), "kept", 1),
+        (("--post-again",), "planned", 2),
+        ((), "kept", 2),
+    ):
+        assert quick.aiops(*replay, *options)["state"] == "queued"
+        ended = api.await_end("south", delivery_id)
+        assert (ended["attempts"][-1]["trigger"], ended["attempts"][-1]["outcome"]) == ("manual", outcome)
+        assert len(south.notes(ticket_id)) == notes
+    assert len(ended["runs"]) == 5
+    assert sorted(effect["state"] for effect in ended["effects"]) == ["confirmed", "confirmed"]
+
+
+def test_plugins_are_listed(quick: Installation) -> None:
+    """Each installed plugin is listed with distribution, version, status and what it contributes."""
+    listed = {plugin["name"]: plugin for plugin in quick.aiops("plugins", "list", "--json")}
+    assert set(listed) >= {"admin", "agents", "demo", "host", "jira", "servicedesk"}
+    assert {plugin["status"] for plugin in listed.values()} == {"loaded"}
+    assert listed["jira"]["distribution"] == "aiops-jira"
+    assert listed["jira"]["version"]
+    assert "jira" in str(listed["jira"]["contributes"])
+
+
+def test_history_is_imported_from_the_ticketing_tool(quick: Installation, south: Desk) -> None:
+    """Resolved tickets of the last 90 days become history; importing them again changes nothing."""
+    for number in range(3):
+        fixed = {"resolution": f"Fixed {number}", "resolved_at": "2026-11-20T10:00:00+00:00"}
+        south.add(south.ticket(f"Old trouble {number}", created_at="2026-11-20T09:00:00+00:00", **fixed))
+    command = ("tickets", "import", "--tenant", "south", "--connection", south.connection_id, "--since", "2026-11-01")
+    assert quick.aiops(*command, "--json")["added"] >= 3
+    assert quick.aiops(*command, "--json")["added"] == 0
