@@ -16,7 +16,8 @@ from aiops_core import Claim, Evidence, NoteSection
 STRONG = 0.3
 """From this likeness on the closest past ticket is called the same kind of trouble."""
 
-_RESOLUTION_WORDS = (42, 30, 22)
+_RESOLUTION_WORDS = (46, 32, 24)
+_CONTINUED_WORDS = 48
 _SYSTEM_WORDS = (38, 24, 16)
 _SYMPTOM_WORDS = 26
 _ARTICLE_WORDS = 26
@@ -70,11 +71,15 @@ def summary(ticket: str, evidence: Sequence[Numbered]) -> NoteSection | None:
 
 def similar(evidence: Sequence[Numbered]) -> NoteSection | None:
     """Quote what fixed each past ticket, the closest at most length; one without a resolution says nothing."""
-    solved = _solved(evidence)
     claims = []
-    for place, n in enumerate(solved):
-        quote = leading(n.item.resolution or "", words=_limit(_RESOLUTION_WORDS, place))
+    for place, n in enumerate(_solved(evidence)):
+        said = sentences(n.item.resolution or "")
+        quote, left = _leading(said, _limit(_RESOLUTION_WORDS, place), cut=place > 0)
         claims.append(Claim(joined([f"{n.name}, resolved: {quote}"]), (n.number,)))
+        if place == 0 and left:
+            claims.append(
+                Claim(joined([f"{n.item.ref}, continued: {_leading(left, _CONTINUED_WORDS)[0]}"]), (n.number,))
+            )
     return NoteSection("similar", tuple(claims)) if claims else None
 
 
@@ -130,17 +135,23 @@ def best_sentences(text: str, wanted: frozenset[str], *, words: int) -> list[str
 
 def leading(text: str, *, words: int) -> str:
     """Return a text's first sentences within ``words`` words: people write the cause first, then what they did."""
+    return _leading(sentences(text), words)[0]
+
+
+def _leading(said: Sequence[str], words: int, *, cut: bool = True) -> tuple[str, Sequence[str]]:
+    """Return the first sentences as one line, and those left; the first of all is cut rather than left out."""
     kept: list[str] = []
     left = words
-    for sentence in sentences(text):
+    for index, sentence in enumerate(said):
         length = len(sentence.split())
         if length > left:
-            if left >= _CUT_FROM:
+            if not kept or (cut and left >= _CUT_FROM):
                 kept.append(shortened(sentence, left))
-            break
+                return joined(kept), said[index + 1 :]
+            return joined(kept), said[index:]
         kept.append(sentence)
         left -= length
-    return joined(kept)
+    return joined(kept), ()
 
 
 def _fit(sentence: str, wanted: frozenset[str]) -> float:

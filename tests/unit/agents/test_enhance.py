@@ -445,8 +445,8 @@ def test_triage_is_the_weighted_vote_of_the_similar() -> None:
     ]
     triage = vote(votes)
     assert triage is not None
-    assert (triage.category, triage.category_confidence, triage.votes) == ("Printing", 0.783, 3)
-    assert (triage.priority, triage.priority_confidence) == ("high", 0.783)
+    assert (triage.category, triage.category_confidence, triage.votes) == ("Printing", 0.703, 3)
+    assert (triage.priority, triage.priority_confidence) == ("high", 0.703)
     assert vote([]) is None
 
 

@@ -74,6 +74,20 @@ def test_a_resolution_is_quoted_from_its_start() -> None:
     assert len(quote.split()) <= 13
 
 
+def test_the_closest_fix_is_quoted_whole() -> None:
+    """A long resolution of the closest ticket goes on in a second claim; of the others the beginning is enough."""
+    sentence = "Step {} was to look at one more thing behind the desk until it was found."
+    long = " ".join(sentence.format(n) for n in range(5))
+    section = extract.similar(extract.numbered([changed(SPOOLER, resolution=long), changed(CABLE, resolution=long)]))
+    assert section is not None
+    first, more, other = section.claims
+    assert [first.citations, more.citations, other.citations] == [(1,), (1,), (2,)]
+    assert all(f"Step {n} was" in first.text + more.text for n in range(5))
+    assert "…" not in first.text + more.text
+    assert "Step 2 was" not in other.text
+    assert all(len(claim.text.split()) <= 60 for claim in section.claims)
+
+
 @pytest.mark.parametrize(
     ("said", "quoted"),
     [

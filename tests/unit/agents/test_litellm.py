@@ -37,7 +37,7 @@ from aiops_agents.backends.failures import explained
 from aiops_agents.backends.litellm import BACKOFF, LiteLLMBackend
 from aiops_agents.backends.transport import AnswerTooLong, BoundedTransport
 from aiops_core import Claim, LLMRefused, LLMUnavailable, NoteSection, Secret, check_draft, load_config
-from aiops_core.testing.fakes import FakeServices, RecordingLog, make_request
+from aiops_core.testing.fakes import FakeServices, RecordingLog, make_request, make_ticket
 
 KEY = "sk-canary-7f3e9d1c5b"
 ANSWER = note(("summary", [("The tunnel's packets are too large.", [1])]))
@@ -253,6 +253,7 @@ async def test_the_key_is_sent_and_never_told(caplog: pytest.LogCaptureFixture) 
         repr(backend._models),
     ]
     assert not [text for text in told if KEY in text]
+    assert make_ticket().title not in caplog.text
     assert not library.loaded().in_memory_llm_clients_cache.cache_dict
 
 

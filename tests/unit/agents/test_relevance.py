@@ -29,13 +29,20 @@ def test_where_nothing_is_alike_nothing_is_kept() -> None:
     assert alike_tickets(TEXT, []) == []
 
 
-def test_a_shared_address_outweighs_common_words() -> None:
-    """The ticket that names the same machine comes before one that shares as many ordinary words."""
-    text = "Pictures stay on the machine 10.21.30.21, nothing arrives, patients wait in the room"
-    words = past("W", "Records open slowly", "Patients wait in the room, nothing arrives, machine slow", "x")
-    machine = past("M", "No pictures", "Nothing arrives from 10.21.30.21, patients were told", "x")
-    other = past("O", "Card machine", "The card machine in the waiting room: nothing arrives, patients wait", "x")
-    assert _refs(alike_tickets(text, _scored(words, machine, other)))[0] == "M"
+def test_a_shared_address_outweighs_a_common_word() -> None:
+    """Of two that share as many words, the one that names the same machine comes first."""
+    text = "No pictures\nThey stay on the scanner 10.21.30.21, nothing arrives, patients wait in the room"
+    words = past("A", "Pictures late", "Nothing arrives, patients wait outside.", "x")
+    machine = past("M", "Pictures lost", "Nothing arrives from 10.21.30.21, patients went home.", "x")
+    assert _refs(alike_tickets(text, _scored(words, machine))) == ["M", "A"]
+
+
+def test_a_word_of_the_title_outweighs_one_of_the_description() -> None:
+    """Of two that share as many words, the one that shares those of the ticket's title comes first."""
+    text = "Scanner loses network\nIt happened beside the packing station, the screen freezes and pickers stand around"
+    body = past("A", "Pickers", "Beside the packing station the screen freezes", "x")
+    title = past("M", "Scanner", "Scanner loses the network, screen freezes", "x")
+    assert _refs(alike_tickets(text, _scored(body, title)))[0] == "M"
 
 
 def test_a_word_everybody_shares_counts_less() -> None:

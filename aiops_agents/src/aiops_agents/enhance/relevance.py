@@ -29,11 +29,11 @@ MIN_SHARED_ARTICLE = 3
 MIN_KIN_ARTICLE = 7.5
 """An article not clearly about the ticket must share this much with it, with the closest past ticket counted half."""
 
-TRUST = 0.25
+TRUST = 0.5
 """Power of the tool's own score: it knows how rare a word is in all records, but saw the request's words only."""
 
-_NAME_WEIGHT = 1.5
-"""Hostnames, addresses and error numbers say more than other words."""
+_EMPHASIS = 1.5
+"""Words of the title, hostnames, addresses and error numbers say more than other words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ class _Read:
 
 def nearest_tickets(ticket: str, found: Sequence[Evidence]) -> list[Fitting]:
     """Return the found past tickets that share anything with the ticket, best first."""
-    return [Fitting(r.item, r.fit) for r in _read(found, terms(ticket)) if r.fit]
+    return [Fitting(r.item, r.fit) for r in _read(found, ticket) if r.fit]
 
 
 def alike_tickets(ticket: str, found: Sequence[Evidence]) -> list[Fitting]:
     """Return the past tickets that are like the ticket, best first: the closest, and those like both."""
     wanted = terms(ticket)
     needed = _needed(wanted)
-    read = [r for r in _read(found, wanted) if len(r.shared) >= needed]
+    read = [r for r in _read(found, ticket) if len(r.shared) >= needed]
     closest = read[0].words - wanted if read else frozenset()
     return [
         Fitting(r.item, r.fit)
@@ -77,7 +77,7 @@ def alike_articles(ticket: str, found: Sequence[Evidence], closest: Evidence | N
     needed = _needed(wanted)
     known = _words_of(closest) - wanted if closest else frozenset()
     fitting = []
-    for r in _read(found, wanted):
+    for r in _read(found, ticket):
         own, kin = len(r.shared), len(r.words & known) / 2
         if own > needed or (own >= MIN_SHARED_ARTICLE and own + kin >= MIN_KIN_ARTICLE):
             fitting.append(Fitting(r.item, own + kin))
@@ -92,9 +92,10 @@ def named_most(assets: Sequence[Evidence], others: Iterable[Evidence]) -> list[F
     return sorted(fitting, key=lambda f: -f.fit)
 
 
-def _read(found: Iterable[Evidence], wanted: frozenset[str]) -> list[_Read]:
+def _read(found: Iterable[Evidence], ticket: str) -> list[_Read]:
+    wanted, title = terms(ticket), terms(ticket.partition("\n")[0])
     words = {item.ref: (item, _words_of(item)) for item in found}
-    weights = _weights([said & wanted for _, said in words.values()])
+    weights = _weights([said & wanted for _, said in words.values()], title)
     best = max((item.score for item, _ in words.values()), default=0.0)
     read = []
     for item, said in words.values():
@@ -103,14 +104,15 @@ def _read(found: Iterable[Evidence], wanted: frozenset[str]) -> list[_Read]:
     return sorted(read, key=lambda r: (-r.fit, r.item.ref))
 
 
-def _weights(shared: Sequence[frozenset[str]]) -> dict[str, float]:
-    """Return a word's weight, 1 for one that a single item shares, falling with the number of those that do."""
+def _weights(shared: Sequence[frozenset[str]], title: frozenset[str]) -> dict[str, float]:
+    """Return a word's weight: 1 for one that a single item shares, falling with the number of those that do."""
     counted = Counter(term for words in shared for term in words)
     top = math.log1p(len(shared)) or 1.0
-    return {
-        term: math.log1p(len(shared) / count) / top * (_NAME_WEIGHT if any(c.isdigit() for c in term) else 1.0)
-        for term, count in counted.items()
-    }
+    weights = {term: math.log1p(len(shared) / count) / top for term, count in counted.items()}
+    for term in weights:
+        if term in title or any(c.isdigit() for c in term):
+            weights[term] *= _EMPHASIS
+    return weights
 
 
 def _needed(wanted: frozenset[str]) -> int:
