@@ -274,6 +274,14 @@ async def test_all_real_models_down() -> None:
     )
 
 
+@pytest.mark.parametrize("answer", ["", "{]", note(("summary", [("Nobody knows.", [77])])), note(("root", []))])
+async def test_an_unusable_answer_is_told(answer: str) -> None:
+    """When nothing of a model's answer can be kept, the records speak and the note says that it has no AI text."""
+    draft, _ = await enhanced(TICKET, services(), backend=ScriptedBackend(answer))
+    assert draft.notices == ("The language model's answer could not be used; this note was made without AI text.",)
+    assert "Restarted the spooler service" in text_of(draft)
+
+
 async def test_what_a_model_leaves_out_is_added() -> None:
     """A model that only writes a summary does not hide past fixes, documentation and systems."""
     answer = note(("summary", [("The spooler stopped.", [1])]), ("next_steps", [("Ask the desk.", [])]))
@@ -365,7 +373,7 @@ async def test_a_model_that_obeys_the_attacker_changes_nothing() -> None:
     assert draft.sections == plain.sections
     assert {item.ref for item in draft.evidence} == {item.ref for item in harmless.evidence}
     assert draft.triage == plain.triage
-    assert draft.notices == ()
+    assert draft.notices == plain.notices
     assert run.step("check").outputs["dropped"] > 0
     for line in ("has been closed", "released", "passwords", "canary", "lindner", "quotation"):
         assert line not in text_of(draft)

@@ -9,6 +9,8 @@ from aiops_agents.enhance.state import RunState, StepResult
 from aiops_agents.words import stem, terms
 from aiops_core import Claim, Evidence, NoteDraft, NoteSection, RunContext, check_draft
 
+UNUSABLE = "The language model's answer could not be used; this note was made without AI text."
+
 _DEED = re.compile(
     r"\b(?:has|have|had|was|were|is|are|been)\s+(?:(?:\w+ly|now|already|been|just|also)\s+){0,3}"
     r"(?P<verb>(?:approv|authori[sz]|block|cancel|chang|check|clear|clos|complet|confirm|contact|creat|delet|disabl|"
@@ -35,8 +37,12 @@ async def check(state: RunState, context: RunContext) -> StepResult:
         for s in checked.sections
     )
     said, kept = count(draft.sections), count(sections)
+    unusable = state["answered"] and bool(evidence) and not kept
     return StepResult(
-        update={"draft": NoteDraft(sections, evidence)},
+        update={
+            "draft": NoteDraft(sections, evidence),
+            "notices": (*state["notices"], UNUSABLE) if unusable else state["notices"],
+        },
         inputs={"claims": said},
         outputs={"kept": kept, "dropped": said - kept},
     )
@@ -49,7 +55,7 @@ def count(sections: Sequence[NoteSection]) -> int:
 
 def _made_up(claim: Claim, evidence: Sequence[Evidence]) -> bool:
     """A deed under a valid number is still only the model's word, unless the item of that number tells of it."""
-    if _OF_THIS_TICKET.search(claim.text):
+    if _OF_THIS_TICKET.search(claim.text) or not terms(claim.text):
         return True
     cited = (evidence[n - 1] for n in claim.citations if 1 <= n <= len(evidence))
     told = terms("\n".join(f"{item.title}\n{item.text}\n{item.resolution or ''}" for item in cited))

@@ -10,13 +10,17 @@ from aiops_core.services import JsonObject
 
 
 class RunState(TypedDict, total=False):
-    """The graph's state. ``found`` is what the tools gave, ``evidence`` what the note may cite."""
+    """The graph's state.
+
+    ``found`` is what the tools gave, ``evidence`` what the note may cite; ``answered`` whether a model did.
+    """
 
     ticket: Ticket
     found: tuple[Evidence, ...]
     evidence: tuple[Evidence, ...]
     triage: Triage | None
     draft: NoteDraft
+    answered: bool
     notices: tuple[str, ...]
 
 

@@ -50,7 +50,8 @@ async def synthesise(state: RunState, context: RunContext) -> StepResult:
     except (LLMUnavailable, LLMRefused, BudgetExceeded) as error:
         reason = str(error).strip().rstrip(".")
         notice = NO_MODEL.format(reason=reason)
-        update: RunState = {"draft": NoteDraft((), evidence), "notices": (*state["notices"], notice)}
+        notices = (*state["notices"], notice)
+        update: RunState = {"draft": NoteDraft((), evidence), "answered": False, "notices": notices}
         return StepResult(update=update, inputs=inputs, error=str(error))
     return _answered(completion, evidence, inputs)
 
@@ -69,7 +70,7 @@ def _answered(completion: Completion, evidence: tuple[Evidence, ...], inputs: Js
     usage = completion.usage
     return StepResult(
         # Only the claims are the model's: evidence, triage and notices it may have sent are not looked at.
-        update={"draft": NoteDraft(completion.draft.sections, evidence)},
+        update={"draft": NoteDraft(completion.draft.sections, evidence), "answered": True},
         inputs=inputs,
         outputs={
             "sections": msgspec.to_builtins(completion.draft.sections),
