@@ -11,7 +11,7 @@ import msgspec
 from aiops_core.errors import AiopsError
 from aiops_core.tickets import Evidence
 from aiops_host.data.retrieval.history import UpsertCount
-from aiops_host.data.retrieval.index import Connection
+from aiops_host.data.retrieval.lexemes import Connection
 from aiops_host.data.retrieval.words import clean
 
 MAX_FIELD = 500

@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 
 from aiops_core.tickets import Evidence, Person, Ticket
-from aiops_host.data.retrieval import index
-from aiops_host.data.retrieval.index import Connection
+from aiops_host.data.retrieval import index, ranking
+from aiops_host.data.retrieval.lexemes import Connection
 from aiops_host.data.retrieval.words import clean
 
 MAX_BODY = 20_000
@@ -65,6 +65,7 @@ async def upsert(con: Connection, tickets: Sequence[Ticket], *, connection_id: U
     )
     if reworded:
         await index.remove(con, "tickets", [stored[row["ticket_id"]]["document_id"] for row in reworded])
+    await index.learn_if_grown(con, "tickets")
     return UpsertCount(added=len(new), changed=len(changed), unchanged=len(rows) - len(new) - len(changed))
 
 
@@ -92,7 +93,7 @@ async def similar(
         exclude_connection_id,
     )
     excluded = {row["document_id"] for row in own}
-    hits = await index.search(con, "tickets", text, limit + len(excluded))
+    hits = await ranking.search(con, "tickets", text, limit + len(excluded))
     scores = {hit.document_id: hit.score for hit in hits if hit.document_id not in excluded}
     rows = await con.fetch("select * from past_ticket where document_id = any($1::int[])", list(scores)[:limit])
     evidence = [_evidence(row, scores[row["document_id"]]) for row in rows]

@@ -1,81 +1,49 @@
-"""A BM25 index of documents in PostgreSQL tables, kept up to date document by document.
-
-The figures behind the constants stand in ``docs/decisions/0004-similar-tickets-bm25-in-postgresql.md``.
-"""
+"""Keeping a BM25 index in PostgreSQL tables up to date, document by document."""
 
 from __future__ import annotations
 
-import math
+import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from collections.abc import Collection, Sequence
 
-from aiops_host.data.retrieval.words import count_words
+from aiops_host.data.retrieval import concepts
+from aiops_host.data.retrieval.lexemes import Bag, CollectionName, Connection, bags_of
 
-Connection: TypeAlias = Any
-"""An asyncpg connection with a tenant session open on it."""
+SAMPLE = 1_500
+"""Newest documents that concepts are learnt from; 1,000 measured the same as all."""
 
-CollectionName = Literal["tickets", "articles"]
-
-K1 = 2.0
-B = 0.9
-MAX_LEXEMES = 96
-"""Of one query, the weightiest ones; a pasted log has hundreds."""
-
-POSTING_BUDGET = 40_000
-MIN_LEXEMES = 3
-CANDIDATES = 400
-"""The weightiest lexemes within the budget, but never fewer than the minimum, find candidates to be scored in full."""
+FEWEST = 100
+GROWTH = 1.25
+"""Concepts are learnt anew when the index has grown by this factor."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A document that shares lexemes with the query; a better one scores higher."""
+async def lock(con: Connection, collection: CollectionName) -> None:
+    """Wait for other writers of this tenant's index and keep them waiting until the session ends.
 
-    document_id: int
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Term:
-    lexeme_id: int
-    documents: int
-    weight: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Query:
-    terms: tuple[_Term, ...]
-    by_length: float
-    """What one word of a document's length adds to the divisor of BM25."""
+    The one lock all of them take first, so that no two can wait for each other.
+    """
+    await con.execute(
+        """
+        insert into search_corpus as c (collection) values ($1)
+        on conflict (tenant_id, collection) do update set documents = c.documents
+        """,
+        collection,
+    )
 
 
 async def add(con: Connection, collection: CollectionName, texts: Sequence[str]) -> list[int]:
     """Index the texts and return their document ids, in order. Call :func:`lock` first."""
-    bags = await _bags(con, [count_words(text) for text in texts])
-    documents = Counter(lexeme for bag in bags for lexeme in bag)
-    ids = await _count_lexemes(con, collection, documents)
+    bags = await bags_of(con, texts)
+    ids = await _count_lexemes(con, collection, Counter(lexeme for bag in bags for lexeme in bag))
     rows = [(number, ids[lexeme], n) for number, bag in enumerate(bags) for lexeme, n in bag.items()]
     document_ids = await _insert_documents(con, collection, len(texts), rows)
-    lengths = [float(bag.total()) for bag in bags]
-    rows.sort(key=lambda row: row[1])
-    await con.execute(
-        """
-        insert into search_posting (lexeme_id, document_id, frequency, words)
-        select * from unnest($1::int[], $2::int[], $3::real[], $4::real[])
-        """,
-        [lexeme_id for _, lexeme_id, _ in rows],
-        [document_ids[number] for number, _, _ in rows],
-        [float(n) for _, _, n in rows],
-        [lengths[number] for number, _, _ in rows],
-    )
-    await _count_documents(con, collection, len(texts), sum(lengths))
+    await _insert_postings(con, document_ids, bags, rows)
+    await _count_documents(con, collection, len(texts), sum(bag.total() for bag in bags))
     return document_ids
 
 
 async def remove(con: Connection, collection: CollectionName, document_ids: Collection[int]) -> None:
-    """Take documents out of the index. Call :func:`lock` first."""
+    """Take documents, and what refers to them, out of the index. Call :func:`lock` first."""
     gone = await con.fetch(
         "delete from search_document where collection = $1 and document_id = any($2::int[]) "
         "returning document_id, words, lexeme_ids",
@@ -103,137 +71,41 @@ async def remove(con: Connection, collection: CollectionName, document_ids: Coll
     await _count_documents(con, collection, -len(gone), -sum(row["words"] for row in gone))
 
 
-async def lock(con: Connection, collection: CollectionName) -> None:
-    """Wait for other writers of this tenant's index and keep them waiting until the session ends.
+async def learn_if_grown(con: Connection, collection: CollectionName) -> bool:
+    """Learn the concepts anew from the newest documents if the index has grown enough since; tell whether it did.
 
-    The one lock all of them take first, so that no two can wait for each other.
+    Call :func:`lock` first. Takes about a second of a thread, however large the index.
     """
+    corpus = await con.fetchrow("select documents, concepts_at from search_corpus where collection = $1", collection)
+    if corpus["documents"] < max(FEWEST, GROWTH * corpus["concepts_at"]):
+        return False
+    vectors = await asyncio.to_thread(concepts.learn, await _newest(con, collection))
     await con.execute(
-        """
-        insert into search_corpus as c (collection) values ($1)
-        on conflict (tenant_id, collection) do update set documents = c.documents
-        """,
+        "delete from search_concept v using search_lexeme l where l.collection = $1 and v.lexeme_id = l.lexeme_id",
         collection,
     )
-
-
-async def search(con: Connection, collection: CollectionName, text: str, limit: int) -> list[Hit]:
-    """Return the documents most like ``text``, best first; none if it shares no word with any."""
-    query = await _query(con, collection, text)
-    finding = _within_budget(query.terms)
-    if not finding:
-        return []
-    pruned = len(finding) < len(query.terms)
-    rows = await con.fetch(
-        _CANDIDATES,
-        [term.lexeme_id for term in finding],
-        [term.weight for term in finding],
-        query.by_length,
-        max(CANDIDATES, limit) if pruned else limit,
+    await con.executemany(
+        "insert into search_concept (lexeme_id, vector) "
+        "select lexeme_id, $3 from search_lexeme where collection = $1 and lexeme = $2",
+        [(collection, lexeme, vector) for lexeme, vector in vectors.items()],
     )
-    if pruned:
-        rows = await con.fetch(
-            _FULL_SCORES,
-            [row["document_id"] for row in rows],
-            [term.lexeme_id for term in query.terms],
-            [term.weight for term in query.terms],
-            query.by_length,
-            limit,
+    await con.execute("update search_corpus set concepts_at = documents where collection = $1", collection)
+    return True
+
+
+async def _newest(con: Connection, collection: CollectionName) -> list[dict[str, float]]:
+    rows = await con.fetch(
+        "select lexeme_ids, frequencies from search_document where collection = $1 order by document_id desc limit $2",
+        collection,
+        SAMPLE,
+    )
+    names = dict(
+        await con.fetch(
+            "select lexeme_id, lexeme from search_lexeme where lexeme_id = any($1::int[])",
+            list({lexeme_id for row in rows for lexeme_id in row["lexeme_ids"]}),
         )
-    return [Hit(row["document_id"], row["score"]) for row in rows]
-
-
-# The lateral keeps the plan to one index range per lexeme, whatever the planner believes of a tenant's share of rows.
-_CANDIDATES = f"""
-select p.document_id, sum(q.weight * p.frequency / (p.frequency + {K1 * (1 - B)} + $3::float8 * p.words)) as score
-from unnest($1::int[], $2::float8[]) q(lexeme_id, weight)
-cross join lateral (
-    select document_id, frequency, words from search_posting where lexeme_id = q.lexeme_id offset 0
-) p
-group by p.document_id
-order by score desc, p.document_id desc
-limit $4
-"""  # noqa: S608 - a constant
-
-_FULL_SCORES = f"""
-select d.document_id, sum(q.weight * f.frequency / (f.frequency + {K1 * (1 - B)} + $4::float8 * d.words)) as score
-from search_document d
-cross join lateral unnest(d.lexeme_ids, d.frequencies) f(lexeme_id, frequency)
-join unnest($2::int[], $3::float8[]) q(lexeme_id, weight) on q.lexeme_id = f.lexeme_id
-where d.document_id = any($1::int[])
-group by d.document_id
-order by score desc, d.document_id desc
-limit $5
-"""  # noqa: S608 - a constant
-
-
-async def _query(con: Connection, collection: CollectionName, text: str) -> _Query:
-    bag = (await _bags(con, [count_words(text)]))[0]
-    rows = await con.fetch(
-        """
-        select l.lexeme, l.lexeme_id, l.documents, c.documents as of_documents, c.words / c.documents as mean_words
-        from search_corpus c
-        join search_lexeme l on l.collection = c.collection
-        where c.collection = $1 and l.lexeme = any($2::text[])
-        """,
-        collection,
-        list(bag),
     )
-    if not rows:
-        return _Query((), 0.0)
-    terms = [
-        _Term(r["lexeme_id"], r["documents"], _weight(bag[r["lexeme"]], r["documents"], r["of_documents"]))
-        for r in rows
-    ]
-    terms.sort(key=lambda term: (-term.weight, term.lexeme_id))
-    return _Query(tuple(terms[:MAX_LEXEMES]), K1 * B / rows[0]["mean_words"])
-
-
-def _weight(frequency: int, documents: int, of_documents: int) -> float:
-    return math.log1p(frequency) * math.log1p((of_documents - documents + 0.5) / (documents + 0.5))
-
-
-def _within_budget(terms: Sequence[_Term]) -> list[_Term]:
-    chosen: list[_Term] = []
-    postings = 0
-    for term in terms:
-        if len(chosen) >= MIN_LEXEMES and postings + term.documents > POSTING_BUDGET:
-            continue
-        chosen.append(term)
-        postings += term.documents
-    return chosen
-
-
-async def _bags(con: Connection, texts: Sequence[Counter[str]]) -> list[Counter[str]]:
-    """Turn counted words into counted lexemes; stop words vanish.
-
-    English first, then German on what is left: words of either language meet their own inflections, so that a tenant
-    who writes both needs no setting. On English text this measures the same as English alone.
-    """
-    stems = await _stems(con, {word for counts in texts for word in counts})
-    bags = []
-    for counts in texts:
-        bag: Counter[str] = Counter()
-        for word, n in counts.items():
-            if word in stems:
-                bag[stems[word]] += n
-        bags.append(bag)
-    return bags
-
-
-async def _stems(con: Connection, words: Iterable[str]) -> dict[str, str]:
-    rows = await con.fetch(
-        """
-        select w.word, s.lexeme from unnest($1::text[]) w(word)
-        cross join lateral (
-            select (pg_catalog.ts_lexize('pg_catalog.german_stem',
-                    (pg_catalog.ts_lexize('pg_catalog.english_stem', w.word))[1]))[1] as lexeme
-        ) s
-        where s.lexeme is not null
-        """,
-        list(words),
-    )
-    return dict(rows)
+    return [{names[i]: n for i, n in zip(row["lexeme_ids"], row["frequencies"], strict=True)} for row in rows]
 
 
 async def _count_lexemes(con: Connection, collection: CollectionName, documents: Counter[str]) -> dict[str, int]:
@@ -268,15 +140,19 @@ async def _count_lexemes(con: Connection, collection: CollectionName, documents:
 async def _insert_documents(
     con: Connection, collection: CollectionName, count: int, rows: Sequence[tuple[int, int, int]]
 ) -> list[int]:
-    """Insert ``count`` documents from rows of (number of the document, lexeme, frequency); ids rise with the number."""
+    """Insert ``count`` documents from rows of (number of the document, lexeme, frequency) in the order of their texts.
+
+    Ids rise with the number.
+    """
     inserted = await con.fetch(
         """
         insert into search_document (collection, words, lexeme_ids, frequencies)
         select $1, coalesce(sum(f.frequency), 0),
-               coalesce(array_agg(f.lexeme_id) filter (where f.lexeme_id is not null), '{}'),
-               coalesce(array_agg(f.frequency) filter (where f.lexeme_id is not null), '{}')
+               coalesce(array_agg(f.lexeme_id order by f.place) filter (where f.place is not null), '{}'),
+               coalesce(array_agg(f.frequency order by f.place) filter (where f.place is not null), '{}')
         from generate_series(0, $2::int - 1) d(number)
-        left join unnest($3::int[], $4::int[], $5::real[]) f(number, lexeme_id, frequency) on f.number = d.number
+        left join unnest($3::int[], $4::int[], $5::real[]) with ordinality f(number, lexeme_id, frequency, place)
+            on f.number = d.number
         group by d.number order by d.number
         returning document_id
         """,
@@ -287,6 +163,23 @@ async def _insert_documents(
         [float(n) for _, _, n in rows],
     )
     return sorted(row["document_id"] for row in inserted)
+
+
+async def _insert_postings(
+    con: Connection, document_ids: Sequence[int], bags: Sequence[Bag], rows: Sequence[tuple[int, int, int]]
+) -> None:
+    lengths = [float(bag.total()) for bag in bags]
+    in_key_order = sorted(rows, key=lambda row: row[1])
+    await con.execute(
+        """
+        insert into search_posting (lexeme_id, document_id, frequency, words)
+        select * from unnest($1::int[], $2::int[], $3::real[], $4::real[])
+        """,
+        [lexeme_id for _, lexeme_id, _ in in_key_order],
+        [document_ids[number] for number, _, _ in in_key_order],
+        [float(n) for _, _, n in in_key_order],
+        [lengths[number] for number, _, _ in in_key_order],
+    )
 
 
 async def _count_documents(con: Connection, collection: CollectionName, documents: int, words: float) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from aiops_core.tickets import Evidence
-from aiops_host.data.retrieval import index
+from aiops_host.data.retrieval import index, ranking
 from aiops_host.data.retrieval.history import UpsertCount
-from aiops_host.data.retrieval.index import Connection
+from aiops_host.data.retrieval.lexemes import Connection
 from aiops_host.data.retrieval.passages import PASSAGE_CHARS, cut
 from aiops_host.data.retrieval.words import clean
 
@@ -62,7 +62,7 @@ async def search(con: Connection, text: str, limit: int = 5) -> list[Evidence]:
 
     A second passage is quoted too where both together stay within the length of one.
     """
-    hits = await index.search(con, "articles", text, limit * PASSAGES_PER_ARTICLE)
+    hits = await ranking.search(con, "articles", text, limit * PASSAGES_PER_ARTICLE)
     scores = {hit.document_id: hit.score for hit in hits}
     rows = await con.fetch(
         "select p.document_id, p.ordinal, p.body as passage, a.slug, a.title, a.url, a.updated_at "

@@ -5,10 +5,11 @@
 
 -- One row per index. Whoever writes to an index locks its row first: importers of one tenant take turns.
 create table search_corpus (
-    tenant_id  uuid not null default current_setting('app.current_tenant_id')::uuid references tenant on delete cascade,
-    collection text not null check (collection in ('tickets', 'articles')),
-    documents  integer not null default 0,
-    words      double precision not null default 0,
+    tenant_id   uuid not null default current_setting('app.current_tenant_id')::uuid references tenant on delete cascade,
+    collection  text not null check (collection in ('tickets', 'articles')),
+    documents   integer not null default 0,
+    words       double precision not null default 0,
+    concepts_at integer not null default 0,
     primary key (tenant_id, collection)
 ) with (fillfactor = 50);
 
@@ -44,6 +45,15 @@ create table search_posting (
     frequency   real not null,
     words       real not null,
     primary key (tenant_id, lexeme_id, document_id) include (frequency, words),
+    foreign key (tenant_id, lexeme_id) references search_lexeme (tenant_id, lexeme_id) on delete cascade
+);
+
+-- What the commoner lexemes are about, as of the last time it was learnt.
+create table search_concept (
+    tenant_id uuid not null default current_setting('app.current_tenant_id')::uuid,
+    lexeme_id integer not null,
+    vector    real[] not null,
+    primary key (tenant_id, lexeme_id),
     foreign key (tenant_id, lexeme_id) references search_lexeme (tenant_id, lexeme_id) on delete cascade
 );
 
@@ -127,8 +137,8 @@ do $$
 declare
     t text;
 begin
-    foreach t in array array['search_corpus', 'search_lexeme', 'search_document', 'search_posting', 'past_ticket',
-                             'article', 'article_passage', 'asset', 'asset_key'] loop
+    foreach t in array array['search_corpus', 'search_lexeme', 'search_document', 'search_posting',
+                             'search_concept', 'past_ticket', 'article', 'article_passage', 'asset', 'asset_key'] loop
         execute format('alter table %I enable row level security', t);
         execute format('alter table %I force row level security', t);
         execute format(

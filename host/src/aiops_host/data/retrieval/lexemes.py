@@ -1,0 +1,48 @@
+"""From the words of a text to its lexemes, by PostgreSQL's own stemmers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+from aiops_host.data.retrieval.words import count_words
+
+Connection: TypeAlias = Any
+"""An asyncpg connection with a tenant session open on it."""
+
+CollectionName = Literal["tickets", "articles"]
+
+Bag: TypeAlias = Counter[str]
+"""How often each lexeme occurs in a text."""
+
+
+async def bags_of(con: Connection, texts: Sequence[str]) -> list[Bag]:
+    """Return the lexemes of each text.
+
+    English stems first, then German on what is left: words of either language meet their own inflections, so that a
+    tenant who writes both needs no setting. Stop words stay: they help a little, and rare ones a lot.
+    """
+    counted = [count_words(text) for text in texts]
+    stems = await _stems(con, sorted({word for counts in counted for word in counts}))
+    bags = []
+    for counts in counted:
+        bag: Bag = Counter()
+        for word, n in counts.items():
+            bag[stems[word]] += n
+        bags.append(bag)
+    return bags
+
+
+async def _stems(con: Connection, words: Sequence[str]) -> dict[str, str]:
+    rows = await con.fetch(
+        """
+        select w.word, coalesce((pg_catalog.ts_lexize('pg_catalog.german_stem', e.stem))[1], e.stem)
+        from unnest($1::text[]) w(word)
+        cross join lateral (
+            select coalesce((pg_catalog.ts_lexize('pg_catalog.english_stem', w.word))[1], w.word) as stem
+        ) e
+        """,
+        words,
+    )
+    return dict(rows)

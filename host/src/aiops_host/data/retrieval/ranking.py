@@ -1,0 +1,182 @@
+"""Finding the documents most like a text: BM25 by words, then the best of them ordered by concepts as well.
+
+The figures behind the constants stand in ``docs/decisions/0004-similar-tickets-bm25-in-postgresql.md``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aiops_host.data.retrieval.concepts import Vector, cosine, direction
+from aiops_host.data.retrieval.lexemes import CollectionName, Connection, bags_of
+
+K1 = 3.0
+B = 0.9
+MAX_LEXEMES = 96
+"""Of one query, the weightiest ones; a pasted log has hundreds."""
+
+POSTING_BUDGET = 40_000
+MIN_LEXEMES = 3
+CANDIDATES = 400
+"""The weightiest lexemes within the budget, but never fewer than the minimum, find candidates to be scored in full."""
+
+ORDERED_BY_CONCEPTS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A document like the query.
+
+    ``score`` is between 0 and 1: the weighted share of the query's words it has, less where it speaks of other things.
+    """
+
+    document_id: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A lexeme of the query that some document has."""
+
+    lexeme_id: int
+    documents: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    bag: Mapping[int, float]
+    terms: tuple[Term, ...] = ()
+    total_weight: float = 0.0
+    by_length: float = 0.0
+    """What one word of a document's length adds to the divisor of BM25."""
+
+
+async def search(con: Connection, collection: CollectionName, text: str, limit: int) -> list[Hit]:
+    """Return the documents most like ``text``, best first; none if it shares no word with any."""
+    query = await _query(con, collection, text)
+    if not query.terms:
+        return []
+    scores = await _by_words(con, query, max(limit, ORDERED_BY_CONCEPTS))
+    factors = await _by_concepts(con, query, list(scores)[:ORDERED_BY_CONCEPTS])
+    lowest = min(factors.values(), default=1.0)
+    hits = [
+        Hit(document_id, score / query.total_weight * factors.get(document_id, lowest))
+        for document_id, score in scores.items()
+    ]
+    return sorted(hits, key=lambda hit: (-hit.score, -hit.document_id))[:limit]
+
+
+async def _query(con: Connection, collection: CollectionName, text: str) -> _Query:
+    bag = (await bags_of(con, [text]))[0]
+    rows = await con.fetch(
+        """
+        select l.lexeme, l.lexeme_id, l.documents, c.documents as of_documents, c.words / c.documents as mean_words
+        from search_corpus c
+        join search_lexeme l on l.collection = c.collection
+        where c.collection = $1 and l.lexeme = any($2::text[])
+        """,
+        collection,
+        list(bag),
+    )
+    if not rows:
+        return _Query({})
+    spread = {row["lexeme"]: row["documents"] for row in rows}
+    weights = {lexeme: _weight(n, spread.get(lexeme, 0), rows[0]["of_documents"]) for lexeme, n in bag.items()}
+    terms = [Term(row["lexeme_id"], row["documents"], weights[row["lexeme"]]) for row in rows]
+    terms.sort(key=lambda term: (-term.weight, term.lexeme_id))
+    return _Query(
+        bag={row["lexeme_id"]: bag[row["lexeme"]] for row in rows},
+        terms=tuple(terms[:MAX_LEXEMES]),
+        total_weight=sum(sorted(weights.values(), reverse=True)[:MAX_LEXEMES]),
+        by_length=K1 * B / rows[0]["mean_words"],
+    )
+
+
+def _weight(frequency: int, documents: int, of_documents: int) -> float:
+    return math.log1p(frequency) * math.log1p((of_documents - documents + 0.5) / (documents + 0.5))
+
+
+async def _by_words(con: Connection, query: _Query, limit: int) -> dict[int, float]:
+    """Return BM25 scores by document, best first."""
+    finding = within_budget(query.terms)
+    pruned = len(finding) < len(query.terms)
+    rows = await con.fetch(
+        CANDIDATE_SQL,
+        [term.lexeme_id for term in finding],
+        [term.weight for term in finding],
+        query.by_length,
+        max(CANDIDATES, limit) if pruned else limit,
+    )
+    if pruned:
+        rows = await con.fetch(
+            FULL_SCORE_SQL,
+            [row["document_id"] for row in rows],
+            [term.lexeme_id for term in query.terms],
+            [term.weight for term in query.terms],
+            query.by_length,
+            limit,
+        )
+    return dict(rows)
+
+
+def within_budget(terms: Sequence[Term]) -> list[Term]:
+    """Return the terms, weightiest first, whose postings may be read."""
+    chosen: list[Term] = []
+    postings = 0
+    for term in terms:
+        if len(chosen) < MIN_LEXEMES or postings + term.documents <= POSTING_BUDGET:
+            chosen.append(term)
+            postings += term.documents
+    return chosen
+
+
+# The lateral keeps the plan to one index range per lexeme, whatever the planner believes of a tenant's share of rows.
+CANDIDATE_SQL = f"""
+select p.document_id, sum(q.weight * p.frequency / (p.frequency + {K1 * (1 - B)} + $3::float8 * p.words)) as score
+from unnest($1::int[], $2::float8[]) q(lexeme_id, weight)
+cross join lateral (
+    select document_id, frequency, words from search_posting where lexeme_id = q.lexeme_id offset 0
+) p
+group by p.document_id
+order by score desc, p.document_id desc
+limit $4
+"""  # noqa: S608 - constants of this module
+
+FULL_SCORE_SQL = f"""
+select d.document_id, sum(q.weight * f.frequency / (f.frequency + {K1 * (1 - B)} + $4::float8 * d.words)) as score
+from search_document d
+cross join lateral unnest(d.lexeme_ids, d.frequencies) f(lexeme_id, frequency)
+join unnest($2::int[], $3::float8[]) q(lexeme_id, weight) on q.lexeme_id = f.lexeme_id
+where d.document_id = any($1::int[])
+group by d.document_id
+order by score desc, d.document_id desc
+limit $5
+"""  # noqa: S608 - constants of this module
+
+
+async def _by_concepts(con: Connection, query: _Query, document_ids: Sequence[int]) -> dict[int, float]:
+    """Return a factor of 1 for a document that points the query's way, down to e**-2 for one that points away."""
+    documents = await con.fetch(
+        "select document_id, lexeme_ids, frequencies from search_document where document_id = any($1::int[])",
+        document_ids,
+    )
+    vectors = await _vectors(con, {*query.bag, *(i for document in documents for i in document["lexeme_ids"])})
+    aim = direction(query.bag, vectors)
+    if aim is None:
+        return {}
+    factors = {}
+    for document in documents:
+        frequencies = dict(zip(document["lexeme_ids"], document["frequencies"], strict=True))
+        points = direction(frequencies, vectors)
+        factors[document["document_id"]] = math.exp((cosine(aim, points) if points else 0.0) - 1)
+    return factors
+
+
+async def _vectors(con: Connection, lexeme_ids: set[int]) -> dict[int, Vector]:
+    rows = await con.fetch(
+        "select lexeme_id, vector from search_concept where lexeme_id = any($1::int[])", list(lexeme_ids)
+    )
+    return dict(rows)
