@@ -74,18 +74,17 @@ async def read_body(request: Request[Any, Any, Any], limit: int, seconds: float)
             Problem(status=415, code="encoded", detail="Send the body as it is, without Content-Encoding."),
             {"Accept-Encoding": "identity"},
         )
-    body = bytearray()
+    body, more = bytearray(), True
     try:
         async with asyncio.timeout(seconds):
-            while await _next_chunk(request, body):
+            while more:
+                more = await _next_chunk(request, body)
                 if len(body) > limit:
                     _too_large(limit)
     except TimeoutError:
         raise Refused(
             Problem(status=408, code="too-slow", detail="The body did not arrive in time."), {"Connection": "close"}
         ) from None
-    if len(body) > limit:
-        _too_large(limit)
     return bytes(body)
 
 
