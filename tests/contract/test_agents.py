@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.support.llm_stub import Answer, Reply, fails, llm_stub, note, says, sends
+from tests.support.llm_stub import Answer, Reply, fails, llm_stub, load_litellm, note, says, sends
 
 from aiops_agents import plugin
 from aiops_agents.backends.litellm import LiteLLMBackend
@@ -21,6 +21,11 @@ from aiops_core.testing.tools import ToolContract
 
 LAPTOP = Evidence(source="asset", ref="LAPTOP-0042", title="LAPTOP-0042", text="Laptop of Dana Kim, 10.20.30.40")
 ANSWER = note(("summary", [("The tunnel's packets are too large.", [1])]), ("next_steps", [("Lower the MTU.", [2])]))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loaded() -> None:
+    load_litellm()
 
 
 def _tool(name: str) -> ToolSpec:

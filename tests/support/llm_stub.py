@@ -3,11 +3,14 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
+
+from aiops_agents.backends import library
 
 Body = dict[str, Any]
 
@@ -64,6 +67,12 @@ class LLMStub:
             pass
         finally:
             writer.close()
+
+
+def load_litellm() -> None:
+    """Load the library before a test whose time would otherwise go into that: it takes long on a busy machine."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, library.load()).result()
 
 
 @asynccontextmanager

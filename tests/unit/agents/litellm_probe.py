@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from aiops_agents import plugin
+from aiops_agents.backends import library
 from aiops_core import load_config
 from aiops_core.testing.fakes import FakeServices, make_request
 
@@ -23,6 +24,7 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
 async def _complete(url: str) -> list[str]:
     spec = next(s for s in plugin.aiops_register_llm_backends() if s.name == "litellm")
     before = [name for name in ("litellm", "openai", "langgraph") if name in sys.modules]
+    await library.load()
     for model, base in (("openai/probe", f"{url}/v1"), ("anthropic/claude-sonnet-4-5", url)):
         config = load_config(spec.config, {"models": [{"model": model, "api_base": base, "api_key": "sk-probe"}]})
         backend = spec.factory(config, FakeServices())

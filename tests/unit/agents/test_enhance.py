@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.support.agent_runs import LLMOfRun, Run, enhanced, enhancer, offline_backend, text_of, tools_for
-from tests.support.llm_stub import LLMStub, fails, llm_stub, note, obeys_the_ticket, says
+from tests.support.llm_stub import LLMStub, fails, llm_stub, load_litellm, note, obeys_the_ticket, says
 from tests.unit.agents.records import (
     ARTICLE,
     CABLE,
@@ -39,6 +39,11 @@ from aiops_core import (
     load_config,
 )
 from aiops_core.testing.fakes import FakeServices, RecordingLog, ScriptedBackend
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loaded() -> None:
+    load_litellm()
 
 
 class ExtraTool:
@@ -190,7 +195,7 @@ async def test_the_evidence_is_bounded() -> None:
 @pytest.mark.parametrize(
     ("result", "reason"),
     [
-        (None, "did not answer in 0.2 s"),
+        (None, "did not answer in 1 s"),
         (ToolFailed("The monitoring system is being updated."), "The monitoring system is being updated"),
         (RuntimeError("stack detail"), "failed unexpectedly"),
     ],
@@ -198,7 +203,7 @@ async def test_the_evidence_is_bounded() -> None:
 async def test_a_tool_that_fails_is_named_and_the_rest_goes_on(result: Exception | None, reason: str) -> None:
     """A slow, failing or broken tool costs its time, is named in the note, and what the others found is used."""
     tool = ExtraTool(result)
-    budget = RunBudget(tool_seconds=0.2)
+    budget = RunBudget(tool_seconds=1)
     draft, run = await enhanced(TICKET, services(), extra_tools=[tool], budget=budget)
     assert draft.notices == (f"Monitoring could not be searched: {reason}.",)
     assert f"Monitoring could not be searched: {reason}." in text_of(draft)
@@ -223,9 +228,9 @@ async def test_all_tools_are_asked_at_the_same_time() -> None:
 async def test_the_gathering_as_a_whole_is_bounded() -> None:
     """The time of all tools together ends the gathering even where each could take longer."""
     draft, _ = await enhanced(
-        TICKET, services(), extra_tools=[ExtraTool(None)], budget=RunBudget(tool_seconds=5, gather_seconds=0.2)
+        TICKET, services(), extra_tools=[ExtraTool(None)], budget=RunBudget(tool_seconds=5, gather_seconds=1)
     )
-    assert draft.notices == ("Monitoring could not be searched: did not answer in 0.2 s.",)
+    assert draft.notices == ("Monitoring could not be searched: did not answer in 1 s.",)
 
 
 async def test_a_writing_tool_is_never_called() -> None:

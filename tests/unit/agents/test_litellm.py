@@ -24,6 +24,7 @@ from tests.support.llm_stub import (
     fails,
     in_turn,
     llm_stub,
+    load_litellm,
     note,
     refuses_format,
     says,
@@ -43,6 +44,11 @@ KEY = "sk-canary-7f3e9d1c5b"
 ANSWER = note(("summary", [("The tunnel's packets are too large.", [1])]))
 SECTIONS = (NoteSection("summary", (Claim("The tunnel's packets are too large.", (1,)),)),)
 PROBE = Path(__file__).parent / "litellm_probe.py"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loaded() -> None:
+    load_litellm()
 
 
 class Pauses:
@@ -199,8 +205,6 @@ async def test_a_wait_longer_than_the_models_time_goes_to_the_next() -> None:
 
 async def test_a_silent_model_leaves_time_for_the_next() -> None:
     """A model that hangs is given its share of the time, and the next one still answers."""
-    async with _served(says(ANSWER)) as (warm, _):
-        await warm.complete(make_request())
     async with _served(sends(Reply(kind="hang")), says(ANSWER)) as (backend, _):
         completion = await backend.complete(make_request(timeout=2.0))
     assert completion.model == "openai/model-2"

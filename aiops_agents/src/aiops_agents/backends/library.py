@@ -15,6 +15,8 @@ from typing import Any
 
 from aiops_agents.backends.transport import make_transport
 
+log = logging.getLogger(__name__)
+
 _loading = Lock()
 _loaded: list[ModuleType] = []
 _opened: ContextVar[list[Any] | None] = ContextVar("litellm_clients_of_this_call", default=None)
@@ -102,6 +104,9 @@ def _quieten(litellm: Any) -> None:
 
 async def _close(client: Any) -> None:
     close = getattr(client, "aclose", None) or getattr(client, "close", None)
-    result = close() if callable(close) else None
-    if isawaitable(result):
-        await result
+    try:
+        result = close() if callable(close) else None
+        if isawaitable(result):
+            await result
+    except Exception as error:  # isolation: an answer that is here is not lost because a client would not close
+        log.warning("a client of %s did not close: %s", type(client).__module__, type(error).__name__)
