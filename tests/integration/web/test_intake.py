@@ -314,7 +314,8 @@ async def test_a_wake_up_that_fails_costs_the_sender_nothing(
     setattr(bell, fault, True)
     assert (await door.post(webhook_body())).status_code == 202
     parts = app.dependencies["parts"].dependency()
-    await parts.wakes.close()
+    async with asyncio.timeout(30):
+        await parts.wakes.close()
     assert parts.wakes.failed == 1
     assert (await only(opened, door))["state"] == "queued"
 
