@@ -15,8 +15,8 @@ URL = re.compile(
     rf"|https?:{_TAIL}+"  # browsers take https:host, https:/host and https:\\host for https://host
     rf"|(?<![\w/])//(?={_TAIL}{{1,253}}\.){_TAIL}+"
     rf"|(?<![a-z0-9])www\.{_TAIL}+"
-    rf"|\b(?:javascript|vbscript):{_TAIL}+"
-    rf"|\bdata:(?=[\w.+-]*[/;,]){_TAIL}+",
+    rf"|(?<![a-z0-9])(?:javascript|vbscript):{_TAIL}+"
+    rf"|(?<![a-z0-9])data:(?=[\w.+-]*[/;,]){_TAIL}+",
     re.I,
 )
 MARKDOWN_LINK = re.compile(r"!?\[([^\]\n]{0,300}+)\]\(\s{0,5}+<?([^)\s>]{1,2000}+)>?(?:\s[^)\n]{0,300}+)?\)")
@@ -26,6 +26,7 @@ _LINE_BREAK = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 _LINK = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:[/?#][^\s\\<>\"`]*)?", re.I)
 _ANOTHER_ADDRESS = re.compile(r"https?:|//", re.I)
+_QUOTATION_MARK = re.compile("<{3,}|>{3,}")
 _AFTER_A_LINK = ".,;:!?)]}"
 
 
@@ -56,8 +57,9 @@ def link_allowed(url: str, link_hosts: Collection[str]) -> bool:
 
 def without_foreign_links(text: str, link_hosts: Collection[str]) -> str:
     """Replace every address outside the list by a remark; Markdown links and images keep their words only."""
-    plain = MARKDOWN_LINK.sub(lambda m: f"{m[1]} {m[2]}".strip(), text).replace("](", "] (")  # nested ones are cut open
-    return URL.sub(lambda m: _judged(m[0], link_hosts), plain)
+    plain = MARKDOWN_LINK.sub(lambda m: f"{m[1]} {m[2]}".strip(), text)
+    shown = URL.sub(lambda m: _judged(m[0], link_hosts), plain)
+    return shown.replace("](", "] (")  # what is left of nested Markdown links no longer is one
 
 
 def quoted(text: str, limit: int) -> str:
@@ -65,7 +67,7 @@ def quoted(text: str, limit: int) -> str:
 
     The quotation marks are lines of three angle brackets, which the text itself can no longer contain.
     """
-    body = clean_text(text, keep_lines=True).replace("<<<", "< < <").replace(">>>", "> > >")
+    body = _QUOTATION_MARK.sub(lambda m: " ".join(m[0]), clean_text(text, keep_lines=True))
     cut = body[:limit] + (" …" if len(body) > limit else "")
     return f"<<<\n{cut}\n>>>"
 

@@ -217,6 +217,7 @@ def test_no_host_listed_allows_nothing() -> None:
         ("hxxp://evil.example", "(link removed)"),
         ("javascript:alert(1)", "(link removed))"),
         ("JavaScript:alert`1`", "(link removed)`1`"),
+        ("_javascript:alert", "_(link removed)"),
         ("vbscript:msgbox", "(link removed)"),
         ("data:text/html;base64,PHNj", "(link removed)"),
         ("data:,hello", "(link removed)"),
@@ -251,12 +252,14 @@ def test_address_hidden_by_invisible_characters_is_found() -> None:
 @example("[h](ttp://evil.example)")
 @example("![](![](http://evil.example))")
 @example("[http:/](/evil.example)")
+@example("]data:text/html,")
+@example("_javascript:http")
 def test_no_foreign_address_survives(text: str) -> None:
     """However an address is spelt, cut up or wrapped, none of a host off the list is left; again changes nothing."""
     shown = without_foreign_links(clean_text(text), HOSTS)
     assert not foreign(shown)
     others = re.sub(r"https?://\S+", "", shown)
-    assert not re.search(r"(?:javascript:|(?<![a-z0-9])www\.)[^\s<>\"'`]", others, re.I)
+    assert not re.search(r"(?<![a-z0-9])(?:javascript:|www\.)[^\s<>\"'`]", others, re.I)
     assert without_foreign_links(shown, HOSTS) == shown
 
 
@@ -287,6 +290,8 @@ def test_quotation_cannot_be_closed_from_inside() -> None:
 
 
 @given(st.text(alphabet="<> \n\u200bx", max_size=40), st.integers(0, 30))
+@example("<<<<<", 30)
+@example(">>>>>>>>", 30)
 def test_quotation_marks_never_stand_inside(text: str, limit: int) -> None:
     """No run of three angle brackets is left between the marks."""
     inside = quoted(text, limit).removeprefix("<<<\n").removesuffix("\n>>>")
