@@ -106,5 +106,5 @@ def _value(row: Json, path: str) -> Any:
         value = value.get(key) if isinstance(value, dict) else None
     if path in TIMES:
         inner = value.get("value") if isinstance(value, dict) else None
-        return int(inner) if str(inner).isdigit() else None
+        return int(str(inner)) if str(inner).isdigit() else None
     return value
