@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from tests.support.processes import Running, running
 from aiops_core import load_plugins
 from aiops_core.tickets import Enhancement
 from aiops_host.data import tenants
+from aiops_host.data.people import TenantRole
 from aiops_host.data.session import Database
 from aiops_host.trust.connections import CreatedConnection, NewConnection, create_connection
 from aiops_host.trust.sessions import put_user
@@ -35,6 +36,7 @@ class Dashboard:
     """Host and dashboard. ``connections`` are by tenant."""
 
     urls: DatabaseUrls
+    host_settings: dict[str, str]
     host: Running
     admin: Running
     tenant_ids: dict[str, UUID]
@@ -49,6 +51,27 @@ class Dashboard:
     def api(self) -> str:
         """The host's address."""
         return str(self.host.said["base_url"])
+
+    def add_person(self, email: str, tenant: str) -> None:
+        """Make a technician of a tenant."""
+        self._with_database(lambda database: put_user(database, email, PASSWORD, roles=self._technician(tenant)))
+
+    def add_tenant(self, slug: str, *, connected: bool = True) -> None:
+        """Make another tenant, with a connection or without."""
+
+        async def add(database: Database) -> None:
+            self.tenant_ids[slug] = (await tenants.create(database, slug, slug.title())).id
+            if connected:
+                vault = Vault.load(self.host_settings["AIOPS_KEY_FILE"])
+                self.connections[slug] = await connect(database, vault, self.tenant_ids[slug])
+
+        self._with_database(add)
+
+    def end_sessions(self, email: str) -> None:
+        """End every session of a person at the host."""
+        self._execute(
+            "delete from web_session using app_user u where u.user_id = web_session.user_id and u.email = $1", email
+        )
 
     def send(self, tenant: str, ticket: str, event: str = "jira:issue_created") -> UUID:
         """Send a signed webhook about a ticket and return the delivery's id."""
@@ -70,7 +93,8 @@ class Dashboard:
     def change(self, delivery_id: UUID, **columns: Any) -> None:
         """Set columns of a delivery, as the worker would."""
         changes = ", ".join(f"{name} = ${number}" for number, name in enumerate(columns, 2))
-        self._execute(f"update delivery set {changes} where delivery_id = $1", delivery_id, *columns.values())
+        statement = f"update delivery set {changes} where delivery_id = $1"  # noqa: S608 - names written by tests
+        self._execute(statement, delivery_id, *columns.values())
 
     def add_note(self, tenant: str, delivery_id: UUID, ticket: str, note: Enhancement, **more: Any) -> None:
         """Store a finished run with one step and its confirmed note, as the worker would."""
@@ -96,6 +120,19 @@ class Dashboard:
             *(whose[0], uuid4(), whose[1], ticket, str(delivery_id), delivery_id, run_id, uuid4().hex[:18]),
             *(body, hashlib.sha256(body).digest(), more.get("url", "https://jira.example/browse/" + ticket), now),
         )
+
+    def _technician(self, tenant: str) -> dict[UUID, TenantRole]:
+        return {self.tenant_ids[tenant]: "technician"}
+
+    def _with_database(self, work: Callable[[Database], Awaitable[object]]) -> None:
+        async def run() -> None:
+            database = await Database.open({"app": self.urls.app}, {"app": 2})
+            try:
+                await work(database)
+            finally:
+                await database.close()
+
+        run_apart(run())
 
     def _execute(self, statement: str, *values: Any) -> None:
         async def execute() -> None:
@@ -123,22 +160,26 @@ def running_dashboard(urls: DatabaseUrls, folder: Path) -> Iterator[Dashboard]:
     with running("serve", host_settings, folder / "host.log") as host:
         admin_settings = {"AIOPS_API_URL": host.said["base_url"], "AIOPS_ADMIN_PORT": "0"}
         with running("admin", admin_settings, folder / "admin.log") as admin:
-            yield Dashboard(urls, host, admin, tenant_ids, connections)
+            yield Dashboard(urls, host_settings, host, admin, tenant_ids, connections)
+
+
+async def connect(database: Database, vault: Vault, tenant_id: UUID) -> CreatedConnection:
+    """Make a Jira connection whose webhooks are signed."""
+    new = NewConnection(
+        name="Service desk",
+        ticketing_tool="jira",
+        config={"base_url": "https://jira.example", "email": "bot@msp.example", "api_token": "t" * 24},
+    )
+    return await create_connection(database, vault, load_plugins().registry, tenant_id, new)
 
 
 async def _fill(urls: DatabaseUrls, vault: Vault) -> tuple[dict[str, UUID], dict[str, CreatedConnection]]:
     database = await Database.open({"app": urls.app, "intake": urls.intake}, {"app": 4, "intake": 2})
-    registry = load_plugins().registry
     ids, connections = {}, {}
     try:
         for slug, name in ((HARBOR, "Harbor IT"), (LINDNER, "Lindner Maschinenbau")):
             ids[slug] = (await tenants.create(database, slug, name)).id
-            new = NewConnection(
-                name="Service desk",
-                ticketing_tool="jira",
-                config={"base_url": "https://jira.example", "email": "bot@msp.example", "api_token": "t" * 24},
-            )
-            connections[slug] = await create_connection(database, vault, registry, ids[slug], new)
+            connections[slug] = await connect(database, vault, ids[slug])
         await put_user(database, ANNA, PASSWORD, roles={ids[HARBOR]: "technician"})
         await put_user(database, BORIS, PASSWORD, roles={ids[LINDNER]: "technician"})
         await put_user(database, PLATFORM, PASSWORD, platform_admin=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import signal
@@ -15,13 +16,14 @@ import panel as pn
 from panel.io.server import Server, get_server
 from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler
+from tornado.websocket import WebSocketClosedError
 
 from aiops_admin.auth import HostAuth
 from aiops_admin.client import ApiAway
 from aiops_admin.headers import CompressAssets, SecurityHeaders
 from aiops_admin.login import HOME, LoginHandler, LogoutHandler, NotFoundHandler, answer_away
 from aiops_admin.pages import deliveries
-from aiops_admin.pages.frame import Frame, page
+from aiops_admin.pages.frame import TITLE, Frame, page
 from aiops_admin.parts import XSRF_COOKIE, Parts, make_parts
 from aiops_admin.settings import AdminSettings
 
@@ -79,6 +81,7 @@ def make_server(parts: Parts, port: int) -> Server:
         port=port,
         address=settings.admin_host,
         websocket_origin=settings.origins(port),
+        title=TITLE,
         location=False,
         auth_provider=HostAuth(parts.people, parts.pages, parts.cookie, answer_away),
         xsrf_cookies=True,
@@ -104,11 +107,13 @@ def run(settings: AdminSettings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr, format=LOG_FORMAT)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
     pn.extension(reconnect=True)
     loop = IOLoop.current()
     parts = make_parts(settings)
     server, port = _listen(parts)
     server.start()
+    loop.asyncio_loop.set_exception_handler(_log_unless_closed)  # type: ignore[attr-defined]
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.asyncio_loop.add_signal_handler(number, loop.stop)  # type: ignore[attr-defined]
     loop.add_callback(_announce, settings.public_url(port))
@@ -148,6 +153,12 @@ def _plain_handlers(parts: Parts) -> list[tuple[Any, ...]]:
         ("/health/ready", HealthHandler, {"parts": parts}),
         ("/favicon.svg", IconHandler),
     ]
+
+
+def _log_unless_closed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say nothing of a browser that left while it was being written to."""
+    if not isinstance(context.get("exception"), WebSocketClosedError):
+        loop.default_exception_handler(context)
 
 
 def _announce(url: str) -> None:

@@ -50,7 +50,8 @@ function fits(node, spec) {
 
 function fill(node, spec) {
   for (const {name} of Array.from(node.attributes)) {
-    if (!(name in spec.a) && !(node.localName === "dialog" && name === "open")) { node.removeAttribute(name) }
+    // Whether a dialog or a passage is open is the reader's doing.
+    if (!(name in spec.a) && name !== "open") { node.removeAttribute(name) }
   }
   for (const [name, raw] of Object.entries(spec.a)) {
     const value = attribute(name, raw)
@@ -75,24 +76,35 @@ function patch(parent, specs) {
     if (node !== here) { parent.insertBefore(node, here ?? null) }
     fill(node, spec)
   })
-  while (parent.childNodes.length > specs.length) { parent.lastChild.remove() }
+  while (parent.childNodes.length > specs.length) { drop(parent.lastChild) }
+}
+
+function drop(node) {
+  // Closing gives the focus back to whatever opened it.
+  if (node.localName === "dialog") { node.close() }
+  node.remove()
+}
+
+function copy(button) {
+  const done = () => {
+    const before = button.textContent
+    button.textContent = "Copied"
+    setTimeout(() => { button.textContent = before }, 1500)
+  }
+  navigator.clipboard?.writeText(button.dataset.copy).then(done)
 }
 
 export function render({model}) {
   const root = document.createElement("div")
   root.className = "view"
   const act = (action, value) => model.send_msg({action, value: value ?? ""})
-  const draw = () => {
-    const dark = getComputedStyle(document.documentElement).colorScheme === "dark"
-    root.classList.toggle("dark", dark)
-    patch(root, [model.tree])
-  }
+  const draw = () => patch(root, [model.tree])
 
   root.addEventListener("click", event => {
     if (event.target.localName === "dialog") { act(event.target.dataset.close); return }
-    const source = event.target.closest("[data-copy], [data-action]")
+    const source = event.target.closest("a, button, [data-copy], [data-action]")
     if (!source || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) { return }
-    if (source.dataset.copy) { navigator.clipboard?.writeText(source.dataset.copy) }
+    if (source.dataset.copy) { copy(source) }
     if (source.dataset.action) {
       event.preventDefault()
       act(source.dataset.action, source.dataset.value)
@@ -102,9 +114,6 @@ export function render({model}) {
     event.preventDefault()
     act(event.target.dataset.close)
   }, true)
-  if (model.data.watch_visible ?? model.watch_visible) {
-    document.addEventListener("visibilitychange", () => act("visible", document.hidden ? "" : "yes"))
-  }
 
   model.on("tree", draw)
   draw()

@@ -48,9 +48,9 @@ class DeliveriesPage:
         self._list = View(on_action=self._on_action, sizing_mode="stretch_width", margin=0)
         self._sheet = View(on_action=self._on_action, margin=0)
         self._read_address()
-        self._state_select = Select(label="State", options=_state_options(), value=self._state, width=190, **FIELD)
+        self._state_select = Select(label="State", options=_state_options(), value=self._state, width=170, **FIELD)
         self._ticket_input = TextInput(
-            label="Ticket", placeholder="exact number", value=self._ticket, width=190, **FIELD
+            label="Ticket", placeholder="exact number", value=self._ticket, width=155, **FIELD
         )
 
     def contents(self) -> Page:
@@ -78,7 +78,8 @@ class DeliveriesPage:
         """Fetch and show the list and, if one is open, the delivery."""
         async with self._busy:
             await self._refresh_list()
-            await self._refresh_sheet()
+            if not self._frame.away:
+                await self._refresh_sheet()
 
     async def _refresh_list(self) -> None:
         if self._frame.tenant is None:
@@ -88,14 +89,15 @@ class DeliveriesPage:
         try:
             answer = await self._frame.ask(lambda: self._api.deliveries(self._frame.token, query))
         except ApiError as error:
-            log.info("the list is refused: %s", error)
-            self._go(cursor="", past=[])
+            self._frame.warn(f"The list cannot be shown: {error}")
             return
-        if answer is not None and query == self._query():
+        if query != self._query():
+            return
+        if answer is not None:
             self._page = answer
             if not answer.items and self._connections is None:
                 await self._fetch_connections()
-            self._draw()
+        self._draw()
 
     def _query(self) -> dict[str, str | int | None]:
         return {
@@ -147,6 +149,7 @@ class DeliveriesPage:
                     has_tenant=self._frame.tenant is not None,
                     filtered=bool(self._state or self._ticket),
                     first=not self._cursor,
+                    live=not self._frame.away,
                     connections=self._connections,
                     webhook_base=self._frame.parts.settings.webhook_base,
                     link=lambda delivery_id: self._address(delivery=delivery_id),

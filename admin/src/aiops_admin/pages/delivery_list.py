@@ -22,6 +22,7 @@ class Listing:
     has_tenant: bool
     filtered: bool
     first: bool
+    live: bool
     connections: tuple[Connection, ...] | None
     webhook_base: str
     link: Callable[[str], str]
@@ -34,11 +35,11 @@ def delivery_list(listing: Listing) -> Node:
             "You belong to no tenant yet", "Ask the person who runs AI Ops to give you a role in your tenant."
         )
     if listing.page is None:
-        return h("div", _heading(), _skeleton(), class_="list", aria_busy="true")
+        return h("div", _heading(listing), _skeleton(), class_="list", aria_busy="true")
     if not listing.page.items:
-        return h("div", _heading(), _nothing(listing), class_="list")
+        return h("div", _heading(listing), _nothing(listing), class_="list")
     rows = [_row(delivery, listing.link(str(delivery.id))) for delivery in listing.page.items]
-    return h("div", _heading(), _table(rows), _pager(listing), class_="list")
+    return h("div", _heading(listing), _table(rows), _pager(listing), class_="list")
 
 
 def when(moment: datetime | None, *, show: str = "relative") -> Node:
@@ -51,8 +52,11 @@ def chip(name: str, tone: str, title: str = "") -> Node:
     return h("span", name, class_=f"chip {tone}", title=title or None)
 
 
-def _heading() -> Node:
-    return h("div", h("h1", "Deliveries"), h("span", "Live", class_="live"), class_="heading")
+def _heading(listing: Listing) -> Node:
+    live = h("span", "Live", class_="live", title="New deliveries appear by themselves")
+    return h(
+        "div", h("h1", "Deliveries"), live if listing.live else h("span", "Not live", class_="quiet"), class_="heading"
+    )
 
 
 def _table(rows: list[Node]) -> Node:
@@ -109,7 +113,7 @@ def _nothing(listing: Listing) -> Node:
         return _empty("No older deliveries", "You have reached the first webhook.", _pager(listing))
     if not listing.connections:
         text = "This tenant has no connection to a ticketing tool yet. Whoever runs AI Ops makes one with"
-        return _empty("No connection yet", text, h("pre", "aiops connection add --help"))
+        return _empty("No connection yet", text, h("pre", "aiops connections create --help"))
     text = "As soon as a ticketing tool sends its first webhook it appears here. Enter this address in its webhook settings:"
     return _empty(
         "Waiting for the first webhook", text, *(_webhook(c, listing.webhook_base) for c in listing.connections)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -22,7 +24,9 @@ from aiops_admin.wire import Me, Tenant
 
 log = logging.getLogger(__name__)
 
+ASSETS = Path(__file__).parents[1] / "assets"
 TITLE = "AI Ops"
+MAX_FIELDS = 50
 FAVICON = "/favicon.svg"
 APP_BAR = {"backgroundColor": "#131c31", "backgroundImage": "none", "color": "#ffffff", "boxShadow": "none"}
 THEME: dict[str, Any] = {
@@ -34,7 +38,7 @@ THEME: dict[str, Any] = {
 }
 LIGHT = {**THEME, "palette": {"primary": {"main": "#3b5bdb"}, "background": {"default": "#f4f6fb", "paper": "#ffffff"}}}
 DARK = {**THEME, "palette": {"primary": {"main": "#8ea6ff"}, "background": {"default": "#0f1522", "paper": "#182134"}}}
-FIELD: dict[str, Any] = {"size": "small", "margin": 0, "sx": {"& .MuiInputBase-root": {"height": "40px"}}}
+FIELD: dict[str, Any] = {"size": "small", "margin": 0, "sx": {"& .MuiInputBase-root": {"height": "36px"}}}
 """How the small fields above a list look."""
 STYLE = ".main { background-color: var(--panel-background-color) !important; }"
 T = TypeVar("T")
@@ -42,10 +46,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What is taken from the address a page was opened at."""
+    """Who opened a page, and the query of the address it was opened at."""
 
     principal: Principal
-    query: dict[str, str]
+    query: str
 
 
 class Frame:
@@ -55,18 +59,22 @@ class Frame:
         """Build the header for the person."""
         self.parts = parts
         self.me: Me = visit.principal.me
-        self.query = visit.query
+        self.query = read_query(visit.query)
         self.token = visit.principal.token
-        self.tenant = self._tenant_of(visit.query)
+        self.tenant = self._tenant_of(self.query)
         dark = visit.principal.theme == "dark"
-        self.browser = Browser(dark=dark, themed=bool(visit.principal.theme), width=0, height=0, margin=0)
+        address = f"?{visit.query}" if visit.query else ""
+        self.browser = Browser(
+            address=address, dark=dark, themed=bool(visit.principal.theme), width=0, height=0, margin=0
+        )
         self.banner = View(sizing_mode="stretch_width", visible=False, margin=0)
-        self._names: dict[str, str] = {}
+        self.away = False
         self.tenants = self._tenant_select()
         self._tenant_listeners: list[Callable[[], Any]] = []
         self._page = Page(
             title=TITLE,
             favicon=FAVICON,
+            logo=ASSETS / "favicon.svg",
             dark_theme=dark,
             theme_config={"light": LIGHT, "dark": DARK},
             stylesheets=[STYLE],
@@ -100,9 +108,11 @@ class Frame:
             return None
         except ApiAway as error:
             log.warning("the host does not answer: %s", error)
-            self._warn("AI Ops is not answering. What you see may be old; this page tries again by itself.")
+            self.away = True
+            self.warn("AI Ops is not answering. What you see may be old; this page tries again by itself.")
             return None
-        self._warn(None)
+        self.away = False
+        self.warn(None)
         return answer
 
     async def load(self) -> None:
@@ -124,8 +134,9 @@ class Frame:
         select.param.watch(self._on_tenant, "value")
         return select
 
-    def _name_tenants(self, known: Iterable[Tenant]) -> None:
-        options = {f"{tenant.name} ({tenant.slug})": tenant.slug for tenant in known}
+    def _name_tenants(self, known: Sequence[Tenant]) -> None:
+        names = Counter(tenant.name for tenant in known)
+        options = {t.name if names[t.name] == 1 else f"{t.name} ({t.slug})": t.slug for t in known}
         if options != self.tenants.options and self.tenant in options.values():
             self.tenants.options = options
             # The chosen one is sent by its label, which has changed though the value has not.
@@ -153,7 +164,8 @@ class Frame:
     def _role(self) -> str:
         return next((tenant.role for tenant in self.me.tenants if tenant.slug == self.tenant), "")
 
-    def _warn(self, text: str | None) -> None:
+    def warn(self, text: str | None) -> None:
+        """Show a banner, or take it away."""
         self.banner.visible = text is not None
         if text is not None:
             self.banner.draw(notice("warning", text))
@@ -183,7 +195,7 @@ def page(parts: Parts, build: Callable[[Frame], Page]) -> Callable[[], Page]:
         principal: Principal = context.request.principal
         document.on_session_destroyed(lambda ended: parts.pages.close(ended.id))
         try:
-            frame = Frame(parts, Visit(principal, read_query(context.request.query)))
+            frame = Frame(parts, Visit(principal, context.request.query))
             contents = build(frame)
         except Exception:  # isolation: a page that cannot be built says so instead of staying empty
             log.exception("a page cannot be built")
@@ -207,10 +219,12 @@ def notice(tone: str, text: str, *more: Node) -> Node:
     return h("div", h("p", text), *more, class_=f"notice {tone}", role="alert" if tone == "error" else "status")
 
 
-def read_query(query: str | bytes) -> dict[str, str]:
+def read_query(query: str) -> dict[str, str]:
     """Return the parameters of an address's query, the last of each name."""
-    text = query.decode(errors="replace") if isinstance(query, bytes) else query
-    return dict(parse_qsl(text.lstrip("?"), max_num_fields=50))
+    try:
+        return dict(parse_qsl(query.lstrip("?"), max_num_fields=MAX_FIELDS))
+    except ValueError:
+        return {}
 
 
 def _stay() -> None:

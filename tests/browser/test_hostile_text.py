@@ -1,0 +1,128 @@
+"""Text that outsiders write is shown as text, whatever it looks like."""
+
+import re
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Page, expect
+from tests.browser.conftest import OpenContext, Watch, log_in
+from tests.support.dashboard import ANNA, HARBOR, Dashboard
+
+from aiops_core.tickets import Code, Enhancement, Heading, Link, ListBlock, Paragraph
+
+RUN = "document.documentElement.dataset.ran=1"
+HOSTILE = [
+    f'<img src=x onerror="{RUN}">',
+    f"<svg onload={RUN}>",
+    f"<script>{RUN}</script>",
+    f"</script><script>{RUN}</script>",
+    f'<a href="javascript:{RUN}">open</a>',
+    f"javascript:{RUN}",
+    f"[open](javascript:{RUN})",
+    f"![x](x onerror={RUN})",
+    f'"><img src=x onerror={RUN}>',
+    f"'><svg/onload={RUN}>",
+    f"<iframe srcdoc='<script>parent.{RUN}</script>'>",
+    f"<details open ontoggle={RUN}>",
+    f"<input autofocus onfocus={RUN}>",
+    f"<video><source onerror={RUN}>",
+    f"<math><mi xlink:href='javascript:{RUN}'>x",
+    f"<style>@import 'javascript:{RUN}';</style>",
+    f"<body onload={RUN}>",
+    f"<template><script>{RUN}</script></template>",
+    f"${{{RUN}}} {{{{constructor.constructor('{RUN}')()}}}}",
+    f"&lt;img src=x onerror={RUN}&gt; &amp;",
+]
+
+
+def ran(page: Page) -> bool:
+    """Return whether any of them did what it wanted."""
+    return bool(page.evaluate("() => document.documentElement.dataset.ran"))
+
+
+def note_of(texts: list[str]) -> Enhancement:
+    """Return a note that has the texts in every kind of block."""
+    return Enhancement(
+        body=(
+            *(Heading(text) for text in texts),
+            *(Paragraph(text) for text in texts),
+            ListBlock(tuple(texts)),
+            ListBlock(tuple(Link(text, text) for text in texts)),
+            *(Code(text) for text in texts),
+        )
+    )
+
+
+@pytest.mark.parametrize("without_policy", [False, True], ids=["with the policy", "by the component alone"])
+def test_hostile_text_is_shown_as_text(
+    dashboard: Dashboard, open_context: OpenContext, *, without_policy: bool
+) -> None:
+    """In tickets, reasons, notes and steps nothing runs, nothing becomes a link, and every character is readable."""
+    slug = f"t{uuid4().hex[:10]}"
+    dashboard.add_tenant(slug)
+    dashboard.add_person(f"{slug}@msp.example", slug)
+    for number, text in enumerate(HOSTILE):
+        delivery_id = dashboard.send(slug, f"X-{number}")
+        dashboard.change(delivery_id, ticket_id=text, reason=text, state="dead", kind=text)
+        dashboard.add_note(slug, delivery_id, text, note_of(HOSTILE), step={text: text}, url=f"javascript:{RUN}")
+    page = open_context(bypass_csp=without_policy).new_page()
+    log_in(page, dashboard, f"{slug}@msp.example")
+    for text in HOSTILE:
+        expect(page.get_by_role("link", name=text, exact=True)).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("cell", name=text, exact=True).first).to_be_visible()
+    expect(page.get_by_role("link", name="Open the note")).to_have_count(0)
+    page.get_by_role("link", name=HOSTILE[0], exact=True).click()
+    sheet = page.get_by_role("dialog", name=f"Ticket {HOSTILE[0]}")
+    expect(sheet.get_by_role("listitem").filter(has_text=HOSTILE[0])).to_have_count(2)
+    for text in HOSTILE:
+        expect(sheet.get_by_role("heading", name=text, exact=True)).to_have_count(1)
+        expect(sheet.get_by_role("paragraph").get_by_text(text, exact=True).first).to_be_visible()
+        expect(sheet.locator("pre").get_by_text(text, exact=True)).to_have_count(1)
+    expect(sheet.get_by_role("link")).to_have_count(0)
+    sheet.get_by_text("Gather evidence").click()
+    expect(sheet.locator("details pre")).to_contain_text(RUN)
+    assert not ran(page)
+
+
+def test_the_policy_stops_what_slipped_through(dashboard: Dashboard, page: Page, watch: Watch) -> None:
+    """Markup that is put into a page as markup still runs nothing."""
+    watch.expected += ["Content Security Policy", "csp$", "javascript:", "status 404", "Failed to load resource"]
+    log_in(page, dashboard, ANNA)
+    expect(page.get_by_role("heading", name="Deliveries")).to_be_visible(timeout=20_000)
+    insert_all(page)
+    assert not ran(page)
+    assert [problem for problem in watch.problems if "Content Security Policy" in problem]
+
+
+def test_the_hostile_text_would_run(dashboard: Dashboard, open_context: OpenContext, watch: Watch) -> None:
+    """Without policy and component the same strings do run: the tests above can fail."""
+    watch.expected += ["javascript:", "status 404", "Failed to load resource", "error"]
+    page = open_context(bypass_csp=True).new_page()
+    page.goto(dashboard.url + "/login")
+    insert_all(page)
+    assert ran(page)
+
+
+def insert_all(page: Page) -> None:
+    """Put the strings into the page as markup, follow their links, and give them time to act."""
+    page.evaluate(
+        """async (texts) => {
+          for (const text of texts) {
+            const box = document.createElement("div")
+            document.body.append(box)
+            box.innerHTML = text
+            for (const link of box.querySelectorAll("a")) { link.click() }
+          }
+          await new Promise(resolve => setTimeout(resolve, 500))
+        }""",
+        HOSTILE,
+    )
+
+
+def test_titles_are_constants(dashboard: Dashboard, page: Page) -> None:
+    """A title made of a ticket would be given the policy's nonce, so no title holds any."""
+    ticket = f"T-{uuid4().int % 10**12}"
+    delivery_id = dashboard.send(HARBOR, ticket)
+    log_in(page, dashboard, ANNA, f"/deliveries?delivery={delivery_id}")
+    expect(page.get_by_role("dialog", name=re.compile(ticket))).to_be_visible(timeout=20_000)
+    assert page.title() == "AI Ops"
