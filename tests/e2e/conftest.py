@@ -6,7 +6,10 @@ import pytest
 from tests.support.api import Api
 from tests.support.demo import Demo
 from tests.support.desk import Desk
+from tests.support.environments import wheels
 from tests.support.installation import Installation
+
+__all__ = ["wheels"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""Paperdesk as a ticketing tool."""
