@@ -8,7 +8,7 @@ from importlib import import_module
 
 import click
 
-from aiops_core.errors import AiopsError, PluginConflict
+from aiops_core.errors import AiopsError, ConfigInvalid, PluginConflict
 from aiops_core.plugins import PluginManager, explain, load_plugins
 from aiops_core.specs import CommandSpec
 from aiops_host.cli.program import EXIT_MISUSE, EXIT_PROBLEM
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_MISUSE
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except PluginConflict as error:
+    except (PluginConflict, ConfigInvalid) as error:
         click.echo(f"aiops refuses to start: {error}", err=True)
         return EXIT_MISUSE
     except AiopsError as error:
