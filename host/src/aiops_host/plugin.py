@@ -28,6 +28,4 @@ COMMANDS = {
 @hookimpl
 def aiops_register_commands() -> Iterable[CommandSpec]:
     """Contribute the host's commands."""
-    return [
-        CommandSpec(name=name, help=text, target=f"aiops_host.cli.{name}:main") for name, text in COMMANDS.items()
-    ]
+    return [CommandSpec(name=name, help=text, target=f"aiops_host.cli.{name}:main") for name, text in COMMANDS.items()]
