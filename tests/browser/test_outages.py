@@ -50,7 +50,7 @@ def test_an_absent_host_is_named_and_its_return_noticed(
         ticket = f"BACK-{uuid4().int % 10**6}"
         dashboard.send(HARBOR, ticket)
         expect(page.get_by_role("link", name=ticket)).to_be_visible(timeout=PATIENCE_MS)
-        expect(page.get_by_text("AI Ops is not answering.")).to_be_hidden()
+        expect(page.get_by_text("AI Ops is not answering.")).to_have_count(0)
         expect(fresh.get_by_role("link", name=ticket)).to_be_visible(timeout=PATIENCE_MS)
         other.get_by_label("Password").fill(PASSWORD)
         other.get_by_role("button", name="Log in").click()
@@ -72,6 +72,31 @@ def test_an_open_page_survives_a_restart_of_the_dashboard(
         expect(bare_page.get_by_text("The connection to the dashboard was lost.")).to_be_hidden(timeout=PATIENCE_MS)
         expect(bare_page.get_by_text("Live", exact=True)).to_be_visible(timeout=PATIENCE_MS)
         expect(bare_page).to_have_url(re.compile("state=done$"))
+
+
+def test_what_cannot_be_shown_does_not_end_the_list(dashboard: Dashboard, page: Page) -> None:
+    """A stored note this dashboard cannot read is said to be one, and new deliveries still appear."""
+    broken, later = f"BROKEN-{uuid4().int % 10**6}", f"LATER-{uuid4().int % 10**6}"
+    delivery_id = dashboard.send(HARBOR, broken)
+    dashboard.add_unreadable_run(HARBOR, delivery_id, broken)
+    log_in(page, dashboard, ANNA)
+    page.get_by_role("link", name=broken).click()
+    expect(page.get_by_text("Something could not be shown.")).to_be_visible(timeout=PATIENCE_MS)
+    page.keyboard.press("Escape")
+    dashboard.send(HARBOR, later)
+    expect(page.get_by_role("link", name=later)).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("Something could not be shown.")).to_have_count(0)
+
+
+def test_a_place_in_the_list_that_is_gone_leads_to_its_top(dashboard: Dashboard, page: Page) -> None:
+    """An address with a place no list ever gave shows the newest deliveries."""
+    ticket = f"TOP-{uuid4().int % 10**6}"
+    dashboard.send(HARBOR, ticket)
+    log_in(page, dashboard, ANNA, "/deliveries?cursor=nonsense&state=nonsense&delivery=nonsense")
+    expect(page.get_by_role("dialog", name="No such delivery")).to_be_visible(timeout=PATIENCE_MS)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name=ticket)).to_be_visible(timeout=PATIENCE_MS)
+    expect(page).to_have_url(dashboard.url + "/deliveries")
 
 
 def test_a_short_loss_of_the_connection_goes_unnoticed(

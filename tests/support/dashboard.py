@@ -121,6 +121,16 @@ class Dashboard:
             *(body, hashlib.sha256(body).digest(), more.get("url", "https://jira.example/browse/" + ticket), now),
         )
 
+    def add_unreadable_run(self, tenant: str, delivery_id: UUID, ticket: str) -> None:
+        """Store a run whose note is of no known shape, as a newer version might."""
+        self._execute(
+            "insert into run (tenant_id, run_id, delivery_id, attempt, connection_id, ticket_id, agent, agent_version, "
+            "state, started_at, finished_at, enhancement) "
+            "values ($1, $2, $3, 1, $4, $5, 'enhance', '9', 'finished', now(), now(), $6)",
+            *(self.tenant_ids[tenant], uuid4(), delivery_id, self.connections[tenant].connection_id, ticket),
+            json.dumps({"body": [{"type": "hologram"}]}),
+        )
+
     def _technician(self, tenant: str) -> dict[UUID, TenantRole]:
         return {self.tenant_ids[tenant]: "technician"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
@@ -13,7 +14,10 @@ import msgspec
 from aiops_admin import wire
 
 TIMEOUT = httpx.Timeout(8.0, connect=3.0)
+UNKNOWN_SHAPE = "The host answers in a way this dashboard does not know. Install the same version of both."
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
@@ -99,7 +103,8 @@ class Api:
         try:
             return msgspec.json.decode(body, type=answer)
         except msgspec.DecodeError as error:
-            raise ApiAway(f"The host answers {path} in a shape this dashboard does not know: {error}") from None
+            log.warning("the host answers %s in an unknown shape: %s", path, error)
+            raise ApiError(UNKNOWN_SHAPE, status=httpx.codes.BAD_GATEWAY) from None
 
     async def _send(self, method: str, path: str, token: str | None = None, **request: Any) -> bytes:
         headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -15,6 +15,7 @@ from msgspec import Meta
 from aiops_core.errors import ConfigInvalid
 
 PREFIX = "AIOPS_"
+ENV_FILE = PREFIX + "ENV_FILE"
 LOOPBACK = ("127.0.0.1", "localhost")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -60,11 +61,15 @@ class AdminSettings(msgspec.Struct, frozen=True, kw_only=True):
 def read_settings(environ: Mapping[str, str] | None = None) -> AdminSettings:
     """Read the settings.
 
+    ``AIOPS_ENV_FILE`` names a file of ``AIOPS_X=value`` lines, which the environment overrides.
+
     Raises:
         ConfigInvalid: A value is of the wrong kind, a file cannot be read, or the environment would open the
             dashboard's live connection to other origins; the message names the variable.
     """
     env = os.environ if environ is None else environ
+    if path := env.get(ENV_FILE):
+        env = {**_lines(_file(ENV_FILE, path)), **env}
     if env.get("BOKEH_ALLOW_WS_ORIGIN"):
         raise ConfigInvalid(
             "BOKEH_ALLOW_WS_ORIGIN would let other sites connect to the dashboard: unset it and set AIOPS_ADMIN_URL."
@@ -83,12 +88,19 @@ def _value(env: Mapping[str, str], name: str) -> str | None:
     if name in env:
         return env[name]
     path = env.get(name + "_FILE")
-    if path is None:
-        return None
+    return None if path is None else _file(name + "_FILE", path)
+
+
+def _file(variable: str, path: str) -> str:
     try:
         return Path(path).read_text().strip()
     except OSError as error:
-        raise ConfigInvalid(f"{name}_FILE: {error.strerror}: {path}") from None
+        raise ConfigInvalid(f"{variable}: {error.strerror}: {path}") from None
+
+
+def _lines(text: str) -> dict[str, str]:
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.lstrip().startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _check(settings: AdminSettings) -> None:

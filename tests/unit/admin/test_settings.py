@@ -35,6 +35,13 @@ def test_a_value_may_come_from_a_file(tmp_path: Path) -> None:
     assert settings.signing_secret == "from a file"
 
 
+def test_a_file_of_settings_yields_to_the_environment(tmp_path: Path) -> None:
+    """An installation's file holds what the environment does not say otherwise."""
+    (tmp_path / "aiops.env").write_text("# ours\nAIOPS_ADMIN_PORT=9001\nAIOPS_COOKIE_SECURE=true\n\nnonsense\n")
+    settings = read_settings({"AIOPS_ENV_FILE": str(tmp_path / "aiops.env"), "AIOPS_ADMIN_PORT": "9002"})
+    assert (settings.admin_port, settings.cookie_secure) == (9002, True)
+
+
 def test_without_a_secret_every_process_has_its_own() -> None:
     """Page tokens of one process are worth nothing in another."""
     assert AdminSettings().signing_secret != AdminSettings().signing_secret
@@ -51,6 +58,7 @@ def test_without_a_secret_every_process_has_its_own() -> None:
         ({"AIOPS_ADMIN_URL": "https://ops.example/admin"}, "AIOPS_ADMIN_URL"),
         ({"AIOPS_COOKIE_SECURE": "perhaps"}, "AIOPS_COOKIE_SECURE"),
         ({"AIOPS_LOG_LEVEL": "LOUD"}, "AIOPS_LOG_LEVEL"),
+        ({"AIOPS_ENV_FILE": "/nowhere/at/all"}, "AIOPS_ENV_FILE"),
         ({"AIOPS_ADMIN_SECRET_FILE": "/nowhere/at/all"}, "AIOPS_ADMIN_SECRET_FILE"),
     ],
 )

@@ -13,19 +13,19 @@ from panel_material_ui.widgets import Select, TextInput
 
 from aiops_admin import words
 from aiops_admin.client import ApiError
-from aiops_admin.pages.delivery_detail import detail_sheet, missing_sheet
+from aiops_admin.pages.delivery_detail import detail_sheet, missing_sheet, refused_sheet, waiting_sheet
 from aiops_admin.pages.delivery_list import Listing, delivery_list
 from aiops_admin.pages.frame import FIELD, Frame
-from aiops_admin.safe import View, h
+from aiops_admin.safe import Node, View, h
 from aiops_admin.wire import Connection, DeliveryDetail, DeliveryPage, RunDetail
 
 log = logging.getLogger(__name__)
 
+BAD_REQUEST, NOT_FOUND = 400, 404
 REFRESH_MS = 2000
 PAGE_SIZE = 50
 FILTER_STYLE = {"flex-wrap": "wrap", "gap": "12px", "padding": "20px 24px 4px"}
 ANY_STATE = "All states"
-FINAL_STATES = frozenset({"done", "ignored", "quarantined", "parked", "dead"})
 
 
 def build(frame: Frame) -> Page:
@@ -76,10 +76,14 @@ class DeliveriesPage:
 
     async def refresh(self) -> None:
         """Fetch and show the list and, if one is open, the delivery."""
-        async with self._busy:
-            await self._refresh_list()
-            if not self._frame.away:
-                await self._refresh_sheet()
+        try:
+            async with self._busy:
+                await self._refresh_list()
+                if not self._frame.away:
+                    await self._refresh_sheet()
+        except Exception:  # isolation: one failed look must neither end the live list nor pass for an empty one
+            log.exception("the list or a delivery cannot be shown")
+            self._frame.warn("Something could not be shown. The dashboard's log says why.")
 
     async def _refresh_list(self) -> None:
         if self._frame.tenant is None:
@@ -89,7 +93,10 @@ class DeliveriesPage:
         try:
             answer = await self._frame.ask(lambda: self._api.deliveries(self._frame.token, query))
         except ApiError as error:
-            self._frame.warn(f"The list cannot be shown: {error}")
+            if error.status == BAD_REQUEST and self._cursor:
+                self._go(cursor="", past=[])
+            else:
+                self._frame.warn(f"The list cannot be shown: {error}")
             return
         if query != self._query():
             return
@@ -120,17 +127,20 @@ class DeliveriesPage:
         if not self._open:
             self._sheet.draw(h("div"))
             return
+        wanted = _uuid(self._open)
         try:
-            wanted = UUID(self._open)
-            found = await self._frame.ask(lambda: self._api.delivery(self._frame.token, wanted, self._frame.tenant))
-            if found is not None:
-                await self._fetch_runs(found)
-                self._sheet.draw(
-                    detail_sheet(found, [self._runs[run.id] for run in found.runs if run.id in self._runs])
-                )
-        except (ApiError, ValueError) as error:
-            log.info("the delivery is refused: %s", error)
-            self._sheet.draw(missing_sheet())
+            sheet = missing_sheet() if wanted is None else await self._fetch_sheet(wanted)
+        except ApiError as error:
+            sheet = missing_sheet() if error.status == NOT_FOUND else refused_sheet(str(error))
+        if sheet is not None and wanted == _uuid(self._open):
+            self._sheet.draw(sheet)
+
+    async def _fetch_sheet(self, wanted: UUID) -> Node | None:
+        found = await self._frame.ask(lambda: self._api.delivery(self._frame.token, wanted, self._frame.tenant))
+        if found is None:
+            return None
+        await self._fetch_runs(found)
+        return detail_sheet(found, [self._runs[run.id] for run in found.runs if run.id in self._runs])
 
     async def _fetch_runs(self, detail: DeliveryDetail) -> None:
         for run in detail.runs:
@@ -181,8 +191,10 @@ class DeliveriesPage:
     async def _on_action(self, action: str, value: str) -> None:
         if action == "open":
             self._open = value
+            self._sheet.draw(waiting_sheet())
         elif action == "close":
             self._open = ""
+            self._sheet.draw(h("div"))
         elif action == "older" and self._page and self._page.next:
             self._go(cursor=self._page.next, past=[*self._past, self._cursor])
         elif action == "newer":
@@ -217,6 +229,13 @@ class DeliveriesPage:
             self._frame.browser.address = value
             self._state_select.value, self._ticket_input.value = self._state, self._ticket
             await self.refresh()
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _state_options() -> dict[str, str]:

@@ -36,6 +36,16 @@ def missing_sheet() -> Node:
     return _sheet("No such delivery", h("p", text))
 
 
+def waiting_sheet() -> Node:
+    """Return the sheet of a delivery that is being fetched."""
+    return _sheet("Delivery", *(h("div", class_="bone") for _ in range(4)))
+
+
+def refused_sheet(reason: str) -> Node:
+    """Return the sheet of a delivery the host does not show."""
+    return _sheet("This delivery cannot be shown", h("p", reason))
+
+
 def _sheet(title: str, *contents: Node | None) -> Node:
     close = h("button", "✕", type="button", data_action="close", aria_label="Close", class_="close")
     head = h("header", h("h2", title, id="sheet-title"), close)

@@ -67,7 +67,7 @@ class Frame:
         self.browser = Browser(
             address=address, dark=dark, themed=bool(visit.principal.theme), width=0, height=0, margin=0
         )
-        self.banner = View(sizing_mode="stretch_width", visible=False, margin=0)
+        self.banner = View(sizing_mode="stretch_width", margin=0)
         self.away = False
         self.tenants = self._tenant_select()
         self._tenant_listeners: list[Callable[[], Any]] = []
@@ -166,9 +166,7 @@ class Frame:
 
     def warn(self, text: str | None) -> None:
         """Show a banner, or take it away."""
-        self.banner.visible = text is not None
-        if text is not None:
-            self.banner.draw(notice("warning", text))
+        self.banner.draw(h("div") if text is None else notice("warning", text))
 
     async def _on_tenant(self, event: Any) -> None:
         if event.new == self.tenant:
