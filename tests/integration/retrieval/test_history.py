@@ -117,6 +117,9 @@ async def test_the_live_ticket_does_not_find_itself(opened: Database, two_tenant
     found = await refs(opened, tenant_id, VPN.text, exclude_ticket_id="1", exclude_connection_id=other)
     assert sorted(found[:2]) == ["1", "9"]
     assert found.count("1") == 1
+    await store(opened, tenant_id, [VPN], connection_id=None)
+    found = await refs(opened, tenant_id, VPN.text, exclude_ticket_id="1", exclude_connection_id=other)
+    assert found.count("1") == 1
 
 
 async def test_importing_again_changes_nothing(opened: Database, two_tenants: TwoTenants) -> None:

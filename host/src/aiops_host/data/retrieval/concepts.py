@@ -13,11 +13,8 @@ from collections.abc import Mapping, Sequence
 from operator import mul
 from typing import TypeAlias
 
-DIMENSIONS = 24
+DIMENSIONS = 32
 ROUNDS = 3
-EMPHASIS = 0.5
-"""Power of a dimension's strength: more of it lets the few broadest subjects decide."""
-
 NEGLIGIBLE = 1e-9
 MIN_DOCUMENTS = 3
 """A lexeme of fewer documents has no company to be known by."""
@@ -48,9 +45,8 @@ def learn(documents: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
     strengths: list[float] = []
     for _ in range(ROUNDS):
         basis, strengths = _orthogonal(_back(rows, [_weighted_sum(row, basis) for row in rows], len(vocabulary)))
-    scale = [strength**EMPHASIS for strength in strengths]
     return {
-        lexeme: [rarity[lexeme] * x * y for x, y in zip(basis[n], scale, strict=True)]
+        lexeme: [rarity[lexeme] * x * strength for x, strength in zip(basis[n], strengths, strict=True)]
         for lexeme, n in vocabulary.items()
     }
 

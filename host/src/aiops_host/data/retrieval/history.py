@@ -84,34 +84,45 @@ async def similar(
         text: Title and description of the ticket at hand.
         limit: The most tickets to return.
         exclude_ticket_id: The ticket at hand, which would find itself.
-        exclude_connection_id: Its connection; a ticket of the same id read through another one is then not excluded.
+        exclude_connection_id: Its connection; a ticket of that id read through another connection is then kept.
     """
-    own = await con.fetch(
-        "select document_id from past_ticket where ticket_id = $1 "
-        "and ($2::uuid is null or connection_id is null or connection_id = $2)",
-        exclude_ticket_id,
-        exclude_connection_id,
-    )
-    excluded = {row["document_id"] for row in own}
+    excluded: set[int] = set()
+    if exclude_ticket_id:
+        excluded = await _documents(con, [exclude_ticket_id], exclude_connection_id, or_file=True)
     hits = await ranking.search(con, "tickets", text, limit + len(excluded))
-    scores = {hit.document_id: hit.score for hit in hits if hit.document_id not in excluded}
-    rows = await con.fetch("select * from past_ticket where document_id = any($1::int[])", list(scores)[:limit])
-    evidence = [_evidence(row, scores[row["document_id"]]) for row in rows]
-    return sorted(evidence, key=lambda item: -item.score)
+    kept = [hit for hit in hits if hit.document_id not in excluded][:limit]
+    rows = await con.fetch(_QUOTED, [hit.document_id for hit in kept], QUOTED_BODY, QUOTED_RESOLUTION)
+    found = {row["document_id"]: row for row in rows}
+    return [_evidence(found[hit.document_id], hit.score) for hit in kept]
 
 
 async def delete(con: Connection, ticket_ids: Iterable[str], *, connection_id: UUID | None = None) -> int:
     """Forget tickets, of one connection or of any, and return how many there were."""
     await index.lock(con, "tickets")
+    document_ids = await _documents(con, ticket_ids, connection_id)
+    await index.remove(con, "tickets", document_ids)
+    return len(document_ids)
+
+
+async def _documents(
+    con: Connection, ticket_ids: Iterable[str], connection_id: UUID | None, *, or_file: bool = False
+) -> set[int]:
+    """Return the documents of tickets of one connection, or of any; with ``or_file`` those read from files too."""
     rows = await con.fetch(
         "select document_id from past_ticket where ticket_id = any($1::text[]) "
-        "and ($2::uuid is null or connection_id = $2)",
-        list(ticket_ids),
+        "and ($2::uuid is null or connection_id = $2 or ($3 and connection_id is null))",
+        [clean(ticket_id, MAX_FIELD) for ticket_id in ticket_ids],
         connection_id,
+        or_file,
     )
-    await index.remove(con, "tickets", [row["document_id"] for row in rows])
-    return len(rows)
+    return {row["document_id"] for row in rows}
 
+
+_QUOTED = """
+select document_id, ticket_id, number, title, left(body, $2) as body, left(resolution, $3) as resolution,
+       category, priority, url, resolved_at, created_at
+from past_ticket where document_id = any($1::int[])
+"""
 
 _INSERT = """
 insert into past_ticket (document_id, connection_id, ticket_id, number, title, body, resolution, category, priority,
@@ -165,11 +176,11 @@ def _evidence(row: Any, score: float) -> Evidence:
         source="ticket",
         ref=row["number"] or row["ticket_id"],
         title=row["title"],
-        text=row["body"][:QUOTED_BODY],
+        text=row["body"],
         url=row["url"],
         time=row["resolved_at"] or row["created_at"],
         score=score,
         category=row["category"],
         priority=None if row["priority"] == "unknown" else row["priority"],
-        resolution=row["resolution"] and row["resolution"][:QUOTED_RESOLUTION],
+        resolution=row["resolution"],
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiops_host.data.retrieval.concepts import Vector, cosine, direction
 from aiops_host.data.retrieval.lexemes import CollectionName, Connection, bags_of
@@ -23,6 +24,7 @@ CANDIDATES = 400
 """The weightiest lexemes within the budget, but never fewer than the minimum, find candidates to be scored in full."""
 
 ORDERED_BY_CONCEPTS = 30
+CONCEPT_WEIGHT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,12 @@ async def search(con: Connection, collection: CollectionName, text: str, limit: 
     query = await _query(con, collection, text)
     if not query.terms:
         return []
-    scores = await _by_words(con, query, max(limit, ORDERED_BY_CONCEPTS))
-    factors = await _by_concepts(con, query, list(scores)[:ORDERED_BY_CONCEPTS])
+    found = await _by_words(con, query, max(limit, ORDERED_BY_CONCEPTS))
+    factors = await _by_concepts(con, query, found[:ORDERED_BY_CONCEPTS])
     lowest = min(factors.values(), default=1.0)
     hits = [
-        Hit(document_id, score / query.total_weight * factors.get(document_id, lowest))
-        for document_id, score in scores.items()
+        Hit(row["document_id"], row["score"] / query.total_weight * factors.get(row["document_id"], lowest))
+        for row in found
     ]
     return sorted(hits, key=lambda hit: (-hit.score, -hit.document_id))[:limit]
 
@@ -83,12 +85,13 @@ async def _query(con: Connection, collection: CollectionName, text: str) -> _Que
     )
     if not rows:
         return _Query({})
+    ids = {row["lexeme"]: row["lexeme_id"] for row in rows}
     spread = {row["lexeme"]: row["documents"] for row in rows}
     weights = {lexeme: _weight(n, spread.get(lexeme, 0), rows[0]["of_documents"]) for lexeme, n in bag.items()}
     terms = [Term(row["lexeme_id"], row["documents"], weights[row["lexeme"]]) for row in rows]
     terms.sort(key=lambda term: (-term.weight, term.lexeme_id))
     return _Query(
-        bag={row["lexeme_id"]: bag[row["lexeme"]] for row in rows},
+        bag={ids[lexeme]: n for lexeme, n in bag.items() if lexeme in ids},
         terms=tuple(terms[:MAX_LEXEMES]),
         total_weight=sum(sorted(weights.values(), reverse=True)[:MAX_LEXEMES]),
         by_length=K1 * B / rows[0]["mean_words"],
@@ -99,27 +102,16 @@ def _weight(frequency: int, documents: int, of_documents: int) -> float:
     return math.log1p(frequency) * math.log1p((of_documents - documents + 0.5) / (documents + 0.5))
 
 
-async def _by_words(con: Connection, query: _Query, limit: int) -> dict[int, float]:
-    """Return BM25 scores by document, best first."""
+async def _by_words(con: Connection, query: _Query, limit: int) -> list[Any]:
+    """Return documents with their lexemes and BM25 scores, best first."""
     finding = within_budget(query.terms)
-    pruned = len(finding) < len(query.terms)
-    rows = await con.fetch(
-        CANDIDATE_SQL,
-        [term.lexeme_id for term in finding],
-        [term.weight for term in finding],
-        query.by_length,
-        max(CANDIDATES, limit) if pruned else limit,
-    )
-    if pruned:
-        rows = await con.fetch(
-            FULL_SCORE_SQL,
-            [row["document_id"] for row in rows],
-            [term.lexeme_id for term in query.terms],
-            [term.weight for term in query.terms],
-            query.by_length,
-            limit,
-        )
-    return dict(rows)
+    candidates = [[t.lexeme_id for t in finding], [t.weight for t in finding], query.by_length]
+    if len(finding) == len(query.terms):
+        rows = await con.fetch(ALL_READ, *candidates, limit)
+    else:
+        every = [[t.lexeme_id for t in query.terms], [t.weight for t in query.terms]]
+        rows = await con.fetch(PRUNED, *candidates, max(CANDIDATES, limit), *every, limit)
+    return list(rows)
 
 
 def within_budget(terms: Sequence[Term]) -> list[Term]:
@@ -134,35 +126,43 @@ def within_budget(terms: Sequence[Term]) -> list[Term]:
 
 
 # The lateral keeps the plan to one index range per lexeme, whatever the planner believes of a tenant's share of rows.
-CANDIDATE_SQL = f"""
-select p.document_id, sum(q.weight * p.frequency / (p.frequency + {K1 * (1 - B)} + $3::float8 * p.words)) as score
-from unnest($1::int[], $2::float8[]) q(lexeme_id, weight)
-cross join lateral (
-    select document_id, frequency, words from search_posting where lexeme_id = q.lexeme_id offset 0
-) p
-group by p.document_id
-order by score desc, p.document_id desc
-limit $4
+_CANDIDATE = f"""
+    select p.document_id, sum(q.weight * p.frequency / (p.frequency + {K1 * (1 - B)} + $3::float8 * p.words)) as score
+    from unnest($1::int[], $2::float8[]) q(lexeme_id, weight)
+    cross join lateral (
+        select document_id, frequency, words from search_posting where lexeme_id = q.lexeme_id offset 0
+    ) p
+    group by p.document_id
+    order by score desc, p.document_id desc
+    limit $4
 """  # noqa: S608 - constants of this module
 
-FULL_SCORE_SQL = f"""
-select d.document_id, sum(q.weight * f.frequency / (f.frequency + {K1 * (1 - B)} + $4::float8 * d.words)) as score
-from search_document d
-cross join lateral unnest(d.lexeme_ids, d.frequencies) f(lexeme_id, frequency)
-join unnest($2::int[], $3::float8[]) q(lexeme_id, weight) on q.lexeme_id = f.lexeme_id
-where d.document_id = any($1::int[])
-group by d.document_id
-order by score desc, d.document_id desc
-limit $5
+ALL_READ = f"""
+with hit as ({_CANDIDATE})
+select hit.document_id, hit.score, d.lexeme_ids, d.frequencies
+from hit join search_document d on d.document_id = hit.document_id
+order by hit.score desc, hit.document_id desc
+"""  # noqa: S608 - constants of this module
+
+PRUNED = f"""
+with candidate as ({_CANDIDATE}), hit as (
+    select d.document_id, sum(q.weight * f.frequency / (f.frequency + {K1 * (1 - B)} + $3::float8 * d.words)) as score
+    from candidate c
+    join search_document d on d.document_id = c.document_id
+    cross join lateral unnest(d.lexeme_ids, d.frequencies) f(lexeme_id, frequency)
+    join unnest($5::int[], $6::float8[]) q(lexeme_id, weight) on q.lexeme_id = f.lexeme_id
+    group by d.document_id
+    order by score desc, d.document_id desc
+    limit $7
+)
+select hit.document_id, hit.score, d.lexeme_ids, d.frequencies
+from hit join search_document d on d.document_id = hit.document_id
+order by hit.score desc, hit.document_id desc
 """  # noqa: S608 - constants of this module
 
 
-async def _by_concepts(con: Connection, query: _Query, document_ids: Sequence[int]) -> dict[int, float]:
-    """Return a factor of 1 for a document that points the query's way, down to e**-2 for one that points away."""
-    documents = await con.fetch(
-        "select document_id, lexeme_ids, frequencies from search_document where document_id = any($1::int[])",
-        document_ids,
-    )
+async def _by_concepts(con: Connection, query: _Query, documents: Sequence[Any]) -> dict[int, float]:
+    """Return a factor of 1 for a document that points the query's way, and less the further it points away."""
     vectors = await _vectors(con, {*query.bag, *(i for document in documents for i in document["lexeme_ids"])})
     aim = direction(query.bag, vectors)
     if aim is None:
@@ -171,7 +171,7 @@ async def _by_concepts(con: Connection, query: _Query, document_ids: Sequence[in
     for document in documents:
         frequencies = dict(zip(document["lexeme_ids"], document["frequencies"], strict=True))
         points = direction(frequencies, vectors)
-        factors[document["document_id"]] = math.exp((cosine(aim, points) if points else 0.0) - 1)
+        factors[document["document_id"]] = math.exp(CONCEPT_WEIGHT * ((cosine(aim, points) if points else 0.0) - 1))
     return factors
 
 
