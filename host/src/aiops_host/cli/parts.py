@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import subprocess
@@ -18,8 +19,9 @@ from aiops_core.errors import AiopsError
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 110.0
-MOST_RESTARTS = 5
-RESTART_SPAN_SECONDS = 60.0
+MOST_ENDS = 5
+ENDS_SPAN_SECONDS = 60.0
+KILLED = 128  # above it, a shell's status names the signal that ended the command
 
 # Ends the part when the pipe on its standard input closes, which the kernel does however we end. The part's id is the
 # first line, what the part prints follows.
@@ -40,6 +42,10 @@ class PartFailed(AiopsError):
     """A part of the installation did not start, or does not stay up."""
 
 
+class PartEnded(PartFailed):
+    """A part of the installation ended before it was ready."""
+
+
 @dataclass(kw_only=True)
 class Part:
     """One ``aiops`` command kept running. ``said`` is the line of JSON it printed when it was ready."""
@@ -51,11 +57,10 @@ class Part:
     pid: int = 0
     said: dict[str, Any] = field(default_factory=dict)
     _keeper: subprocess.Popen[bytes] | None = None
-    _starts: list[float] = field(default_factory=list)
+    _ends: list[float] = field(default_factory=list)
 
     def start(self) -> None:
         """Start the part; :meth:`await_ready` waits for it."""
-        self._starts.append(time.monotonic())
         command = [sys.executable, "-m", "aiops_host.cli.main", self.name, *self.arguments]
         with self.log.open("ab") as log:
             self._keeper = subprocess.Popen(
@@ -71,7 +76,8 @@ class Part:
         """Wait until the part has said that it is ready.
 
         Raises:
-            PartFailed: It ended, or said nothing for a minute; the message shows the end of its log.
+            PartEnded: It ended; the message shows the end of its log.
+            PartFailed: It said nothing for a minute.
         """
         end = time.monotonic() + READY_SECONDS
         self.pid = int(self._line(end))
@@ -85,17 +91,22 @@ class Part:
         return self._keeper is None or self._keeper.poll() is not None
 
     def restart(self) -> None:
-        """Start the part again after it ended by itself.
+        """Start the part again after it ended; one that ends while starting is to be started again like any other.
+
+        A part that something else killed is started however often that happens.
 
         Raises:
-            PartFailed: It ended too often within a minute.
+            PartFailed: It ended by itself too often within a minute, or is not ready in time.
         """
-        recent = [at for at in self._starts if time.monotonic() - at < RESTART_SPAN_SECONDS]
-        if len(recent) >= MOST_RESTARTS:
-            raise self._failed(f"ended {len(recent)} times within a minute")
+        if self._keeper is not None and self._keeper.wait() <= KILLED:
+            self._ends = [at for at in self._ends if time.monotonic() - at < ENDS_SPAN_SECONDS]
+            self._ends.append(time.monotonic())
+        if len(self._ends) >= MOST_ENDS:
+            raise self._failed(f"ended {len(self._ends)} times within a minute")
         self._forget()
         self.start()
-        self.await_ready()
+        with contextlib.suppress(PartEnded):
+            self.await_ready()
 
     def ask_to_stop(self) -> None:
         """Let the part end; harmless when it has."""
@@ -133,13 +144,13 @@ class Part:
                     raise self._failed(f"was not ready within {READY_SECONDS:g} s")
                 byte = os.read(self._keeper.stdout.fileno(), 1)
                 if not byte:
-                    raise self._failed("ended while starting")
+                    raise self._failed("ended while starting", PartEnded)
                 line += byte
         return line
 
-    def _failed(self, what: str) -> PartFailed:
+    def _failed(self, what: str, kind: type[PartFailed] = PartFailed) -> PartFailed:
         try:
             tail = " ".join(self.log.read_text(errors="replace").split("\n")[-6:]).strip()
         except OSError:
             tail = ""
-        return PartFailed(f"aiops {self.name} {what}. The end of {self.log}: {tail or 'nothing'}")
+        return kind(f"aiops {self.name} {what}. The end of {self.log}: {tail or 'nothing'}")

@@ -98,7 +98,7 @@ def _supervise(installation: Any, options: dict[str, Any], stop: _Stop) -> int:
                 _say(f"aiops {part.name} ended; starting it again")
                 part.restart()
             if ended:
-                _write_state(installation, parts, options["state_file"])
+                _write_state(installation, parts, options["state_file"], login)
         return 0
     finally:
         for part in parts.values():
@@ -146,7 +146,7 @@ def _announce(installation: Any, parts: dict[str, Any], state_file: Path | None,
 
 
 def _write_state(
-    installation: Any, parts: dict[str, Any], state_file: Path | None, login: tuple[str, str] | None = None
+    installation: Any, parts: dict[str, Any], state_file: Path | None, login: tuple[str, str] | None
 ) -> None:
     if state_file is None:
         return
