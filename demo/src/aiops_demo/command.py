@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ import httpx
 from aiops_demo.children import ChildFailed
 from aiops_demo.play import TicketOutcome, open_tickets, outcomes, state_for_programs, watch_notes
 from aiops_demo.stage import Stage, staged
+
+FOLLOW_SECONDS = 0.5
 
 
 @click.command()
@@ -72,10 +75,11 @@ async def _play(options: dict[str, Any], started: float, stopping: asyncio.Event
         if options["state_file"]:
             _write_state(options["state_file"], state_for_programs(stage))
         if not options["once"]:
-            await asyncio.wait(
-                [asyncio.ensure_future(stopping.wait()), asyncio.ensure_future(stage.ended())],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            work = [stopping.wait(), stage.ended(), _follow_restarts(stage, options["state_file"])]
+            running = [asyncio.ensure_future(each) for each in work]
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for each in running:
+                each.cancel()
         if options["as_json"]:
             click.echo(json.dumps(_summary(found, first, started)))
         return 0 if all(o.notes == 1 and o.internal for o in found) else 1
@@ -116,6 +120,17 @@ def _summary(found: Sequence[TicketOutcome], first: float | None, started: float
         "total_s": round(time.monotonic() - started, 2),
         "tickets": [{"tenant": o.tenant, "ticket": o.ticket, "notes": o.notes, "internal": o.internal} for o in found],
     }
+
+
+async def _follow_restarts(stage: Stage, path: Path | None) -> None:
+    """Write the state file anew whenever a part was replaced, so that its process ids stay true."""
+    with contextlib.suppress(ChildFailed):
+        while True:
+            before = stage.state["pids"]
+            await asyncio.sleep(FOLLOW_SECONDS)
+            await stage.all_ready()
+            if path and stage.state["pids"] != before:
+                _write_state(path, state_for_programs(stage))
 
 
 def _write_state(path: Path, state: dict[str, Any]) -> None:

@@ -22,6 +22,8 @@ from aiops_demo.children import Child, ChildFailed
 from aiops_demo.plugin import JOURNAL
 
 POLL_SECONDS = 0.05
+DRAIN_SECONDS = "3"
+"""Whoever ends a demo does not wait for a slow model."""
 ENV_FILE = "aiops.env"
 STATE_FILE = "up.json"
 Say = Callable[[str], None]
@@ -105,7 +107,11 @@ async def staged(data: Path | None, llm: Mapping[str, Any] | None, say: Say) -> 
             "aiops up",
             *("aiops_host.cli.main", "up", "--data", str(folder), "--port", "0", "--admin-port", "0"),
             *("--state-file", str(folder / STATE_FILE), "--until-stdin-closes"),
-            environment={**_clean_environment(), JOURNAL: str(folder / "journal.jsonl")},
+            environment={
+                **_clean_environment(),
+                JOURNAL: str(folder / "journal.jsonl"),
+                "AIOPS_DRAIN_TIMEOUT": DRAIN_SECONDS,
+            },
             log=logs / "up.log",
         )
         stage = Stage(folder, up)
