@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.demo import Demo
-from tests.support.llm_stub import note, says
+from tests.support.llm_stub import Reply, note, says, sends
 from tests.support.threads import llm_stub_in_thread
+from tests.support.waiting import wait_for
 
 REMARK = "The model of the test says to look at the blue cable"
+PATIENCE = 40.0
+"""Less than a worker of a real installation lets a run go on."""
 
 
 @contextmanager
@@ -25,16 +28,20 @@ def a_demo(folder: Path, *arguments: str) -> Iterator[Demo]:
 
 
 def test_ctrl_c_ends_a_demo_with_a_model(tmp_path: Path) -> None:
-    """A demo asked to use a model of one's own shows its words in every note; Ctrl-C ends it and leaves nothing."""
+    """A model of one's own says its words in every note; Ctrl-C while it thinks ends all at once and leaves nothing."""
     answer = says(note(("next_steps", [(REMARK, [])])))
     with llm_stub_in_thread(answer) as stub, a_demo(tmp_path, "--llm-url", stub.url) as demo:
         demo.await_ready()
         notes = [entry["text"] for desk in demo.desks.values() for entry in desk.posted()]
         assert len(notes) == 12
         assert [text for text in notes if REMARK not in text] == []
+        asked, stub.answer = len(stub.asked), sends(Reply(kind="hang"))
+        desk = demo.desks["lindner"]
+        desk.deliver(desk.ticket("The model thinks and thinks"))
+        wait_for(lambda: len(stub.asked) > asked, "a question to the model", logs=demo.logs)
         family = demo.family()
         os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
-        assert demo.wait(60) == 0
+        assert demo.wait(PATIENCE) == 0
         demo.assert_gone(family)
         assert list(demo.temporary.iterdir()) == []
 

@@ -1,6 +1,8 @@
 """Servers of one's own that go away under a running installation and come back."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -140,6 +142,16 @@ def test_no_server_of_its_own_runs(installation: Installation) -> None:
     """Where the settings name servers, those are used and no embedded one is started."""
     commands = [process.command for process in installation.program.family()]
     assert [command for command in commands if "postgres" in command or "redis" in command] == []
+
+
+def test_a_replaced_part_is_told_in_the_state_file(installation: Installation) -> None:
+    """Programs that follow the state file learn the new process; the first login, shown once, stays in it."""
+    before = installation.state
+    os.kill(before["pids"]["admin"], signal.SIGKILL)
+    installation.await_restart("admin", before["pids"]["admin"])
+    after = installation.state
+    assert before["login"]
+    assert {**after, "pids": {**after["pids"], "admin": 0}} == {**before, "pids": {**before["pids"], "admin": 0}}
 
 
 def test_redis_goes_and_comes_back(installation: Installation, redis: Redis, west: Desk, api: Api) -> None:

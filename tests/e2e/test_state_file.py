@@ -1,11 +1,14 @@
 """What the running demo's state file opens."""
 
+import json
 import os
+import signal
 
 import asyncpg
 import httpx
 import pytest
 from tests.support.demo import Demo
+from tests.support.waiting import wait_for
 
 
 async def test_the_database_url_is_the_application_role_s(demo: Demo) -> None:
@@ -49,3 +52,22 @@ def test_every_login_works(demo: Demo) -> None:
             http.cookies.clear()
             seen = {tenant["slug"] for tenant in me["tenants"]}
             assert seen == ({"harbor", "lindner"} if user["tenant"] is None else {user["tenant"]})
+
+
+def test_the_process_ids_stay_true(demo: Demo) -> None:
+    """A worker that is killed is replaced, the file names the next one, and nothing else in it changes."""
+    before = json.loads(demo.state_file.read_text())
+    os.kill(before["pids"]["worker"], signal.SIGKILL)
+
+    def renewed() -> dict[str, dict[str, int]] | None:
+        now: dict[str, dict[str, int]] = json.loads(demo.state_file.read_text())
+        return now if now["pids"]["worker"] != before["pids"]["worker"] else None
+
+    after = wait_for(renewed, "another worker in the state file", logs=demo.logs)
+    demo.state["pids"] = after["pids"]
+    assert after["pids"]["worker"] in {process.pid for process in demo.family()}
+    assert {**after, "pids": None} == {**before, "pids": None}
+    assert {**after["pids"], "worker": 0} == {**before["pids"], "worker": 0}
+    desk = demo.desks["harbor"]
+    ticket_id, _ = desk.deliver(desk.ticket("Another worker took over"))
+    assert len(desk.await_notes(ticket_id)) == 1
