@@ -59,6 +59,14 @@ async def execute_as_superuser(url: str, *statements: str) -> None:
         await con.close()
 
 
+async def _exists(url: str, name: str) -> bool:
+    con = await asyncpg.connect(url)
+    try:
+        return bool(await con.fetchval("select exists(select 1 from pg_database where datname = $1)", name))
+    finally:
+        await con.close()
+
+
 def urls_of(pg: EmbeddedPostgres, name: str) -> DatabaseUrls:
     """Return the addresses of the database ``name``."""
     roles = [pg.url(role, pg.password(role), name) for role in LOGIN_ROLES]
@@ -69,6 +77,8 @@ def urls_of(pg: EmbeddedPostgres, name: str) -> DatabaseUrls:
 def template(pg: EmbeddedPostgres) -> str:
     """Name of a migrated database nobody is connected to."""
     urls = urls_of(pg, TEMPLATE)
+    if run_apart(_exists(pg.superuser_url, TEMPLATE)):
+        return TEMPLATE  # several conftest files bring this fixture, the server is one
     run_apart(execute_as_superuser(pg.superuser_url, f"create database {TEMPLATE}"))
     run_apart(migrate(urls.superuser, [urls.app, urls.intake, urls.sweeper]))
     return TEMPLATE

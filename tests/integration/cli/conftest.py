@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.databases import DatabaseUrls, database, template
+from tests.support.databases import DatabaseUrls
 
 from aiops_host.cli.main import main
 from aiops_host.trust.vault import create_key_file
-
-__all__ = ["database", "template"]
 
 Aiops = Callable[..., Any]
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from tests.support.databases import TenantRow, TwoTenants, database, opened, template, two_tenants
+from tests.support.databases import TenantRow, TwoTenants
 
 from aiops_core import (
     EffectMarker,
@@ -27,8 +27,6 @@ from aiops_host.data.effects import EffectClaim
 from aiops_host.data.session import Database
 from aiops_host.settings import Settings
 from aiops_host.work.settle import Settler
-
-__all__ = ["database", "opened", "template", "two_tenants"]
 
 LEASE = timedelta(seconds=30)
 NOW = Ticket(id="T-1", title="VPN drops")
