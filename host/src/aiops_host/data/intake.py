@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from aiops_core.errors import AiopsError
-from aiops_host.data.session import UNREACHABLE, Database, DatabaseDown
+from aiops_host.data.session import Database, DatabaseDown
 
 Action = Literal["run", "learn", "none"]
 FirstState = Literal["queued", "ignored", "quarantined"]
@@ -124,8 +124,6 @@ async def accept(database: Database, new: NewDelivery) -> Accepted:
             )
     except asyncpg.ForeignKeyViolationError:
         raise EndpointGone from None
-    except UNREACHABLE as error:
-        raise DatabaseDown(f"PostgreSQL went away while a delivery was stored: {error}") from None
     if row is None or row["delivery_id"] is None:
         raise DatabaseDown("A duplicate's first delivery was removed meanwhile.")
     return Accepted(row["delivery_id"], row["fresh"])

@@ -70,7 +70,7 @@ class Sessions:
         # The candidate is read inside, so that a burst of guesses cannot all pass before the first is counted.
         async with self._hashing:
             who = await people.candidate(self._database, email.strip())
-            stored = who.password_hash if who and not who.locked else self._nobody
+            stored = who.password_hash if who else self._nobody
             matches = await asyncio.to_thread(_matches, stored, password)
             if who is None or who.locked:
                 raise LoginRefused
