@@ -176,6 +176,7 @@ def test_the_detail_shows_note_steps_and_webhook(dashboard: Dashboard, page: Pag
     dashboard.add_note(HARBOR, delivery_id, ticket, NOTE, step={"found": ["HRB-871"]})
     opened(page, dashboard)
     expect(row(page, ticket)).to_contain_text("Note posted")
+    expect(row(page, ticket)).to_contain_text("VPN is down")
     expect(row(page, ticket).get_by_role("link", name="Open the note")).to_have_attribute(
         "href", f"https://jira.example/browse/{ticket}"
     )

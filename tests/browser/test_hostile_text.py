@@ -64,12 +64,15 @@ def test_hostile_text_is_shown_as_text(
     for number, text in enumerate(HOSTILE):
         delivery_id = dashboard.send(slug, f"X-{number}")
         dashboard.change(delivery_id, ticket_id=text, reason=text, state="dead", kind=text)
-        dashboard.add_note(slug, delivery_id, text, note_of(HOSTILE), step={text: text}, url=f"javascript:{RUN}")
+        dashboard.add_note(
+            slug, delivery_id, text, note_of(HOSTILE), step={text: text}, title=text, url=f"javascript:{RUN}"
+        )
     page = open_context(bypass_csp=without_policy).new_page()
     log_in(page, dashboard, f"{slug}@msp.example")
     for text in HOSTILE:
         expect(page.get_by_role("link", name=text, exact=True)).to_be_visible(timeout=20_000)
         expect(page.get_by_role("cell", name=text, exact=True).first).to_be_visible()
+        expect(page.get_by_role("cell", name=f"{text} {text}", exact=True)).to_be_visible()
     expect(page.get_by_role("link", name="Open the note")).to_have_count(0)
     page.get_by_role("link", name=HOSTILE[0], exact=True).click()
     sheet = page.get_by_role("dialog", name=f"Ticket {HOSTILE[0]}")

@@ -104,9 +104,10 @@ class Dashboard:
         body = msgspec.json.encode(note)
         self._execute(
             "insert into run (tenant_id, run_id, delivery_id, attempt, connection_id, ticket_id, agent, agent_version, "
-            "state, started_at, finished_at, model) values ($1, $2, $3, 1, $4, $5, 'enhance', '1', 'finished', $6, $7, "
-            "'extractive')",
+            "state, started_at, finished_at, model, ticket) values ($1, $2, $3, 1, $4, $5, 'enhance', '1', 'finished', $6, "
+            "$7, 'extractive', $8)",
             *(whose[0], run_id, delivery_id, whose[1], ticket, now - timedelta(seconds=3), now),
+            json.dumps({"id": ticket, "title": more.get("title", "VPN is down")}),
         )
         self._execute(
             "insert into step (tenant_id, run_id, number, name, started_at, milliseconds, outputs) "

@@ -50,6 +50,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     connection: str
     ticketing_tool: str
     ticket_id: str | None = None
+    title: str | None = None
     kind: str | None = None
     action: str = "none"
     state: str = ""

@@ -38,10 +38,16 @@ EFFECTS: dict[str, tuple[str, Tone]] = {
 }
 
 OUTCOMES = {
+    "planned": "note written",
     "posted": "note posted",
-    "learned": "added to history",
+    "kept": "its note was there already",
+    "learned": "added to the history",
     "dry-run": "dry run",
     "retry": "will be tried again",
+    "ignored": "nothing to do",
+    "dead": "given up",
+    "gave-up": "given up",
+    "crashed": "its worker died",
 }
 
 ROLES = {

@@ -22,6 +22,7 @@ def detail_sheet(detail: DeliveryDetail, runs: Sequence[RunDetail]) -> Node:
     delivery = detail.delivery
     return _sheet(
         f"Ticket {delivery.ticket_id}" if delivery.ticket_id else "Delivery without a ticket",
+        h("p", delivery.title, class_="title") if delivery.title else None,
         _outcome(delivery),
         *_notes(detail.effects, runs),
         _attempts(detail.attempts),

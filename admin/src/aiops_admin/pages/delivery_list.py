@@ -70,7 +70,11 @@ def _row(delivery: Delivery, link: str) -> Node:
     ticket = delivery.ticket_id or "No ticket"
     cells = (
         h("div", when(delivery.received_at), h("small", when(delivery.received_at, show="exact"))),
-        h("a", ticket, href=link, data_action="open", data_value=delivery.id, class_="ticket"),
+        h(
+            "div",
+            h("a", ticket, href=link, data_action="open", data_value=delivery.id, class_="ticket"),
+            h("small", delivery.title, class_="title", title=delivery.title) if delivery.title else None,
+        ),
         h("div", delivery.connection, h("small", delivery.ticketing_tool)),
         words.kind_of(delivery.kind),
         chip(name, tone, sentence),

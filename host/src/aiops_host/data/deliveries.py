@@ -46,13 +46,14 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One inbound webhook and how far its work has come. Times are UTC."""
+    """One inbound webhook and how far its work has come. Times are UTC; ``title`` is the ticket's, once it was read."""
 
     id: UUID
     received_at: datetime
     connection: str
     ticketing_tool: str
     ticket_id: str | None
+    title: str | None
     kind: str | None
     action: str
     state: DeliveryState
@@ -171,7 +172,9 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 _SUMMARY = """
     select d.delivery_id as id, d.received_at, c.name as connection, c.ticketing_tool, d.ticket_id, d.kind, d.action,
-           d.state, d.reason, d.trigger, d.dry_run, d.attempt, d.due_at, d.finished_at, e.remote_url as note_url
+           d.state, d.reason, d.trigger, d.dry_run, d.attempt, d.due_at, d.finished_at, e.remote_url as note_url,
+           (select r.ticket->>'title' from run r where r.tenant_id = d.tenant_id and r.delivery_id = d.delivery_id
+            order by r.started_at desc limit 1) as title
     from delivery d
     join connection c on c.tenant_id = d.tenant_id and c.connection_id = d.connection_id
     left join lateral (
