@@ -4,8 +4,13 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from aiops_host.embedded import EmbeddedPostgres, EmbeddedRedis
+
+# How fast a machine makes examples says nothing about the code.
+settings.register_profile("aiops", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("aiops")
 
 
 @pytest.fixture(scope="session")
