@@ -1,8 +1,8 @@
 """Tickets the seed never saw get their notes by the same path, from the history as it is now."""
 
 import csv
-import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from tests.support.api import Api
 from tests.support.demo import Demo
 from tests.support.desk import Desk
 
+from aiops_demo.cast import Player
 from aiops_demo.simulators.base import Json
 
 
@@ -88,6 +89,31 @@ def test_a_resolved_ticket_is_learned_and_cited(lindner: Desk, api: Api) -> None
         assert first in note["text"]
 
 
+@pytest.mark.parametrize(
+    ("tenant", "live", "past", "fixed_by"),
+    [
+        ("harbor", "30003", "21246", "reply-to was a look-alike domain"),
+        ("lindner", "OPS-2001", "OPS-1017", "Siemens License Server"),
+        ("lindner", "OPS-2002", "OPS-1109", "a certificate has run out, the trust chain"),
+    ],
+)
+def test_a_note_is_not_canned(demo: Demo, api: Api, tenant: str, live: str, past: str, fixed_by: str) -> None:
+    """A ticket the demo knows gets another note when the past ticket it cites turns out to be fixed otherwise."""
+    desk, player = demo.desks[tenant], Player(tenant)
+    (again,) = [ticket for ticket in player.live if ticket["ticket_id"] == live]
+    with (player.folder / "tickets.csv").open(newline="", encoding="utf-8") as rows:
+        (known,) = [row for row in csv.DictReader(rows) if row["ticket_id"] == past]
+    for fix in (fixed_by, "Turned the purple switch in the cellar upside down."):
+        fixes = {} if fix == fixed_by else {"resolution": fix}
+        _, learned = desk.deliver(desk.ticket(**{**known, "resolved_at": moment(), **fixes}), "resolved")
+        api.await_end(tenant, learned)
+        ticket_id, _ = desk.deliver(desk.ticket(**{**again, "ticket_id": desk.new_id()}))
+        (note,) = desk.await_notes(ticket_id)
+        assert past in note["text"]
+        assert fix in note["text"]
+    assert fixed_by not in note["text"].partition("\nRelevant documentation\n")[0]
+
+
 def test_an_imported_change_changes_the_note(demo: Demo, harbor: Desk, api: Api, tmp_path: Path) -> None:
     """A note is made from the history as it is: a row whose fix is changed by an import is cited with the new fix."""
     words = "Gyroskop im Aquarienkeller pfeift, Anzeige Lavendel 88"
@@ -112,5 +138,5 @@ def test_an_imported_change_changes_the_note(demo: Demo, harbor: Desk, api: Api,
 
 
 def moment() -> str:
-    """Return the present as ISO 8601."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+    """Return the present as ISO 8601; the vendors tell one change of a ticket from the next by its time."""
+    return datetime.now(UTC).isoformat()
