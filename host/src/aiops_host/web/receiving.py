@@ -21,6 +21,7 @@ from aiops_core.registry import Registry
 from aiops_core.signatures import hmac_sha256
 from aiops_core.ticketing import TicketingToolPlugin, WebhookProof, WebhookRequest
 from aiops_core.tickets import TicketMetadata
+from aiops_host import failpoints
 from aiops_host.data import intake
 from aiops_host.data.connections import SealedSecret
 from aiops_host.data.intake import Accepted, Action, EndpointGone, EndpointRow, FirstState, NewDelivery
@@ -95,11 +96,13 @@ class Receiver:
             raise WebhookRejected(check="endpoint")
         with bound(tenant_id=known.row.tenant_id):
             new = _delivery(known, request, self._proof(known, request))
+        failpoints.reached("intake-before-commit")
         try:
             accepted = await intake.accept(self._database, new)
         except EndpointGone:
             self._endpoints.forget(endpoint_id)
             raise WebhookRejected(check="endpoint") from None
+        failpoints.reached("intake-committed")
         return new.tenant_id, accepted, accepted.fresh and new.state == "queued"
 
     async def _endpoint(self, endpoint_id: str) -> KnownEndpoint | None:

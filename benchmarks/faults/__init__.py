@@ -1,0 +1,4 @@
+"""The fault bench: deliveries go in while parts die, and what comes out is compared with what was acknowledged.
+
+``python -m benchmarks.faults --help``. Its own module, never imported by the product.
+"""

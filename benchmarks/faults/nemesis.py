@@ -1,0 +1,73 @@
+"""What goes wrong, and when: seeded schedules, so that a bad run can be repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+
+import asyncpg
+from benchmarks.faults.world import World
+from redis.asyncio import Redis
+
+from aiops_host.embedded import EmbeddedPostgres
+
+Blow = Callable[[World, random.Random], Awaitable[None]]
+
+
+async def kill_worker(world: World, rng: random.Random) -> None:
+    """SIGKILL one worker."""
+    rng.choice(world.workers).kill()
+
+
+async def kill_host(world: World, _rng: random.Random) -> None:
+    """SIGKILL the host."""
+    world.host.kill()
+
+
+async def drain_worker(world: World, rng: random.Random) -> None:
+    """SIGTERM one worker."""
+    rng.choice(world.workers).kill(signal.SIGTERM)
+
+
+async def flush_redis(world: World, _rng: random.Random) -> None:
+    """Forget every wake-up."""
+    if world.redis is not None:
+        client = Redis.from_url(world.redis.url)
+        await client.flushall()
+        await client.aclose()
+
+
+async def stop_redis(world: World, _rng: random.Random) -> None:
+    """End Redis for good."""
+    if world.redis is not None:
+        await asyncio.to_thread(world.redis.stop)
+
+
+async def kill_backends(world: World, rng: random.Random) -> None:
+    """Terminate some of the product's database sessions."""
+    con = await asyncpg.connect(world.postgres.superuser_url)
+    try:
+        pids = [
+            r["pid"] for r in await con.fetch("select pid from pg_stat_activity where application_name like 'aiops-%'")
+        ]
+        for pid in rng.sample(pids, min(5, len(pids))):
+            await con.execute("select pg_terminate_backend($1)", pid)
+    finally:
+        await con.close()
+
+
+async def restart_postgres(world: World, _rng: random.Random) -> None:
+    """Stop PostgreSQL and start it again over the same data and the same socket folder."""
+    data_dir = world.postgres.data_dir
+    await asyncio.to_thread(world.postgres.stop)
+    world.postgres = await asyncio.to_thread(EmbeddedPostgres.start, data_dir)
+
+
+async def haunt(world: World, blows: Sequence[Blow], *, every: float, seed: int) -> None:
+    """Strike every ``every`` seconds until cancelled; what strikes follows from the seed."""
+    rng = random.Random(seed)
+    while True:
+        await asyncio.sleep(every * (0.5 + rng.random()))
+        await rng.choice(blows)(world, rng)
