@@ -8,7 +8,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenContext, Watch, log_in
 from tests.support.dashboard import ANNA, HARBOR, PASSWORD, Dashboard
 
-
 IN_THE_BACKGROUND = """() => {
   Object.defineProperty(document, "hidden", {value: true})
   document.dispatchEvent(new Event("visibilitychange"))
@@ -87,7 +86,7 @@ def test_logging_out_closes_every_page_of_the_person(dashboard: Dashboard, open_
     heading(second)
     second.evaluate(IN_THE_BACKGROUND)
     # What was on its way is answered before the session ends.
-    second.wait_for_timeout(3000)
+    second.wait_for_timeout(1000)
     first.get_by_role("button", name="Log out").click()
     expect(first.get_by_label("Password")).to_be_visible()
     expect(second.get_by_label("Password")).to_be_visible(timeout=20_000)
