@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, expect, sync_playwright
 from tests.support.dashboard import PASSWORD, Dashboard, running_dashboard
 from tests.support.databases import execute_as_superuser, run_apart, template, urls_of
 from tests.support.system import require_program
@@ -17,6 +17,8 @@ from aiops_host.embedded import EmbeddedPostgres
 
 __all__ = ["template"]
 
+# How long a page may take says nothing about what it shows.
+expect.set_options(timeout=30_000)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 
 
