@@ -8,7 +8,16 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    expect,
+    sync_playwright,
+)
 from tests.support.dashboard import PASSWORD, Dashboard, running_dashboard
 from tests.support.databases import execute_as_superuser, run_apart, template, urls_of
 from tests.support.system import require_program
