@@ -96,6 +96,19 @@ def test_a_platform_administrator_switches_tenants(dashboard: Dashboard, page: P
     expect(row(page, harbor)).to_have_count(0)
 
 
+def test_going_back_returns_to_the_tenant_before(dashboard: Dashboard, page: Page) -> None:
+    """The browser's back button restores tenant and filter, and shows nothing of the tenant it left."""
+    (first, _), (second, _) = add_tenant(dashboard), add_tenant(dashboard)
+    log_in(page, dashboard, PLATFORM, f"/deliveries?tenant={first}")
+    address = dashboard.api + dashboard.connections[first].webhook_url
+    expect(page.get_by_text(address)).to_be_visible(timeout=20_000)
+    choose(page, "Tenant", second.title())
+    expect(page.get_by_text(dashboard.api + dashboard.connections[second].webhook_url)).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text(address)).to_be_visible()
+    expect(page.get_by_role("combobox", name="Tenant")).to_contain_text(first.title())
+
+
 def test_who_has_one_tenant_chooses_none(dashboard: Dashboard, page: Page) -> None:
     """A technician of one tenant sees no choice of tenants."""
     opened(page, dashboard)

@@ -214,17 +214,23 @@ class DeliveriesPage:
         await self.refresh()
 
     async def _on_tenant(self) -> None:
-        self._page, self._connections, self._open = None, None, ""
-        self._runs.clear()
+        self._open = ""
+        self._forget()
         self._go(cursor="", past=[])
         self._draw()
         await self.refresh()
+
+    def _forget(self) -> None:
+        """Drop what was fetched: it may be another tenant's."""
+        self._page, self._connections = None, None
+        self._runs.clear()
 
     async def _on_browser(self, name: str, value: str) -> None:
         if name == "visible":
             self._visible = bool(value)
             await self._tick()
         elif name == "address":
+            self._forget()
             self._read_address()
             self._frame.browser.address = value
             self._state_select.value, self._ticket_input.value = self._state, self._ticket
