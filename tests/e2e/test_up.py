@@ -17,30 +17,22 @@ def api(quick: Installation) -> Api:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_data_survives_a_restart(quick: Installation, north: Desk, api: Api, how: signal.Signals) -> None:
-    """However it ended, it goes on with its tenants, connections, deliveries, logins and secrets."""
-    ticket_id, delivery_id = north.deliver(north.ticket("Before the restart"))
-    api.await_end("north", delivery_id)
+    """However it ended, it goes on with its tenants, connections, logins and secrets, and with what waited."""
+    before, done = north.deliver(north.ticket("Before the restart"))
+    api.await_end("north", done)
+    quick.aiops("connections", "pause", north.connection_id, "--tenant", "north")
+    over, waiting = north.deliver(north.ticket("Over the restart"))
+    assert api.state("north", waiting) == "queued"
     quick.program.end(how)
     quick.program.clean_up()
     quick.start()
     assert quick.state["login"] is None
-    assert api.state("north", delivery_id) == "done"
-    later_id, later = north.deliver(north.ticket("After the restart"))
-    assert api.await_end("north", later)["delivery"]["state"] == "done"
-    assert len(north.notes(ticket_id)) == len(north.notes(later_id)) == 1
-
-
-def test_what_waited_is_done_after_a_restart(quick: Installation, south: Desk, api: Api) -> None:
-    """A delivery that was accepted but not worked on when it ended gets its note by the next start."""
-    quick.aiops("connections", "pause", south.connection_id, "--tenant", "south")
-    ticket_id, delivery_id = south.deliver(south.ticket("Waits for the next start"))
-    assert api.state("south", delivery_id) == "queued"
-    quick.program.end(signal.SIGKILL)
-    quick.program.clean_up()
-    quick.start()
-    quick.aiops("connections", "resume", south.connection_id, "--tenant", "south")
-    assert api.await_end("south", delivery_id)["delivery"]["state"] == "done"
-    assert len(south.notes(ticket_id)) == 1
+    assert (api.state("north", done), api.state("north", waiting)) == ("done", "queued")
+    quick.aiops("connections", "resume", north.connection_id, "--tenant", "north")
+    after, later = north.deliver(north.ticket("After the restart"))
+    for delivery_id in (waiting, later):
+        assert api.await_end("north", delivery_id)["delivery"]["state"] == "done"
+    assert [len(north.notes(ticket_id)) for ticket_id in (before, over, after)] == [1, 1, 1]
 
 
 def test_deliveries_are_listed_and_shown(quick: Installation, north: Desk, api: Api) -> None:
