@@ -192,7 +192,7 @@ async def made(
 
 @asynccontextmanager
 async def _simulated(vendor: str) -> AsyncIterator[VendorSimulator]:
-    simulator = simulator_class(vendor)(token=secrets.token_urlsafe(16))
+    simulator = simulator_class(vendor)(token=secrets.token_hex(16))
     async with running(simulator):
         yield simulator
 

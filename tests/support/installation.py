@@ -117,14 +117,14 @@ class Installation:
 
     def jira(self, tenant: str) -> Desk:
         """Create a tenant with a Jira of its own."""
-        token = secrets.token_urlsafe(16)
+        token = secrets.token_hex(16)
         url = self._simulator("jira", token)
         self.create_tenant(tenant)
         return self.connect(tenant, "jira", {"base_url": url, "email": ACCOUNT, "api_token": token}, url)
 
     def servicedesk(self, tenant: str) -> Desk:
         """Create a tenant with a ServiceDesk Plus of its own."""
-        token = secrets.token_urlsafe(16)
+        token = secrets.token_hex(16)
         url = self._simulator("servicedesk", token)
         self.create_tenant(tenant)
         config = {"base_url": url, "technician_key": token, "calls_per_minute": 60_000}

@@ -126,7 +126,7 @@ async def staged(data: Path | None, llm: Mapping[str, Any] | None, say: Say) -> 
 async def _open_tenant(
     stack: AsyncExitStack, stage: Stage, player: Player, llm: Mapping[str, Any] | None, say: Say
 ) -> Tenant:
-    token, logs = secrets.token_urlsafe(24), stage.folder / "log"
+    token, logs = secrets.token_hex(24), stage.folder / "log"
     account = ("--account", "aiops@lindner.example") if player.ticketing_tool == "jira" else ()
     simulator = await _started(
         stack,
@@ -138,7 +138,7 @@ async def _open_tenant(
     )
     url = await simulator.line()
     if not url:
-        raise ChildFailed(f"{simulator.name} did not start; see {logs}")
+        raise ChildFailed(f"{simulator.name} did not start; {_tail(logs / f'{player.ticketing_tool}.log')}")
     say(f"{player.slug}: {player.ticketing_tool} simulator at {url}")
     env_file = await _appeared(stage.folder / ENV_FILE)
     seeding = await Child.start(

@@ -21,6 +21,7 @@ MIN_SHARED = 4
 """Words a past ticket must share with an ordinary ticket. A shorter ticket asks for a quarter of its words, and
 one of more than ``LONG`` words, such as one with a pasted log, for one more per 20: long texts meet by chance."""
 
+MIN_ASKED = 3
 LONG = 60
 MIN_KIN = 1.5
 """What words shared with the closest past ticket, counted half, must add for every further one."""
@@ -49,7 +50,14 @@ class _Read:
     item: Evidence
     words: frozenset[str]
     shared: frozenset[str]
+    asked: int
+    """How many words the requests alone share: what stays when a fix turns out to be another one."""
+
     fit: float
+
+    def reaches(self, needed: int) -> bool:
+        """Return whether enough is shared, by the request alone one word less."""
+        return len(self.shared) >= needed or self.asked >= max(needed - 1, min(needed, MIN_ASKED))
 
 
 def nearest_tickets(ticket: str, found: Sequence[Evidence]) -> list[Fitting]:
@@ -61,7 +69,7 @@ def alike_tickets(ticket: str, found: Sequence[Evidence]) -> list[Fitting]:
     """Return the past tickets that are like the ticket, best first: the closest, and those like both."""
     wanted = terms(ticket)
     needed = _needed(wanted)
-    read = [r for r in _read(found, ticket) if len(r.shared) >= needed]
+    read = [r for r in _read(found, ticket) if r.reaches(needed)]
     closest = read[0].words - wanted if read else frozenset()
     return [
         Fitting(r.item, r.fit)
@@ -100,7 +108,8 @@ def _read(found: Iterable[Evidence], ticket: str) -> list[_Read]:
     read = []
     for item, said in words.values():
         trust = (max(item.score, 0.0) / best) ** TRUST if best > 0 else 1.0
-        read.append(_Read(item, said, said & wanted, trust * sum(weights[term] for term in said & wanted)))
+        asked = len(terms(f"{item.title}\n{item.text}") & wanted)
+        read.append(_Read(item, said, said & wanted, asked, trust * sum(weights[term] for term in said & wanted)))
     return sorted(read, key=lambda r: (-r.fit, r.item.ref))
 
 
