@@ -91,7 +91,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """
         missing = [PREFIX + field.upper() for field in fields if not getattr(self, field)]
         if missing:
-            raise ConfigInvalid(f"Set {' and '.join(missing)}; or run `aiops up`, which brings its own servers.")
+            raise ConfigInvalid(
+                f"Set {' and '.join(missing)}; or run `aiops up`, which brings its own servers, and then "
+                "export AIOPS_ENV_FILE=<its data folder>/aiops.env."
+            )
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:

@@ -111,3 +111,14 @@ def test_a_tool_without_scores_is_ranked_all_the_same() -> None:
     found = [changed(item, score=0.0) for item in (VPN, DRIVER, CABLE)]
     assert _refs(alike_tickets(TEXT, found))[0] == "T-102"
     assert [f.fit > 0 for f in nearest_tickets(TEXT, found)] == [True, True]
+
+
+def test_the_closest_stays_whatever_its_fix_is() -> None:
+    """A past ticket whose request is like the ticket stays when its fix is replaced by words that share nothing."""
+    text = "Scanner loses network\nIt happens at the packing station while pickers walk with pallets, forms vanish suddenly"
+    request = ("Scanner offline", "Nobody can work, the packing line waits, network gone.")
+    for fix in (
+        "Pickers walk again: roaming threshold of the station raised.",
+        "Turned the purple switch upside down.",
+    ):
+        assert _refs(alike_tickets(text, _scored(past("A", *request, fix)))) == ["A"]

@@ -59,6 +59,9 @@ tickets = click.Group("tickets", help="Import resolved tickets into a tenant's h
 def import_(path: Path | None, slug: str, connection: UUID | None, since: datetime, as_json: bool) -> None:
     """Import from PATH (CSV or JSON), or without one from the tenant's ticketing tools themselves.
 
+    Columns: ticket_id and title are needed; description, resolution, category, priority, requester, technician,
+    created_at, resolved_at (ISO 8601) and url may be there.
+
     An import from a ticketing tool goes on where it stopped, waits when it is asked to, and may be repeated.
     """
     from aiops_host.cli.files import read_tickets  # noqa: PLC0415 - the database is not needed for --help

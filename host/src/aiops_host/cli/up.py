@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from aiops_host.cli.program import run, run_async
-from aiops_host.settings import read_settings
+from aiops_host.settings import Settings, read_settings
 
 WATCH_SECONDS = 0.5
 
@@ -44,7 +44,7 @@ def up(folder: Path | None, fresh: bool, **options: Any) -> int:
         "AIOPS_ADMIN_HOST": options["host"],
         "AIOPS_ADMIN_PORT": str(options["admin_port"] or free_port()),
     }
-    installation = Installation.prepare(read_settings(), home, listen, _say)
+    installation = Installation.prepare(_settings(), home, listen, _say)
     try:
         return _supervise(installation, options, stop)
     finally:
@@ -162,6 +162,11 @@ def _write_state(
     with os.fdopen(descriptor, "wb") as handle:
         handle.write(msgspec.json.encode(state))
     fresh.replace(state_file)
+
+
+def _settings() -> Settings:
+    """Read the settings, but not those of an installation whose commands this shell runs: it may be this very one."""
+    return read_settings({name: value for name, value in os.environ.items() if name != "AIOPS_ENV_FILE"})
 
 
 def _default_folder() -> Path:
