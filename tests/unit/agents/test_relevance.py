@@ -115,7 +115,10 @@ def test_a_tool_without_scores_is_ranked_all_the_same() -> None:
 
 def test_the_closest_stays_whatever_its_fix_is() -> None:
     """A past ticket whose request is like the ticket stays when its fix is replaced by words that share nothing."""
-    text = "Scanner loses network\nIt happens at the packing station while pickers walk with pallets, forms vanish suddenly"
+    text = (
+        "Scanner loses network\nHappens beside the packing station while pickers walk with pallets; forms vanish suddenly, "
+        "batteries charged, gloves dry, doors closed, forklift parked, radio silent"
+    )
     request = ("Scanner offline", "Nobody can work, the packing line waits, network gone.")
     for fix in (
         "Pickers walk again: roaming threshold of the station raised.",
