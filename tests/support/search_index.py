@@ -1,8 +1,11 @@
 """What must hold of a tenant's search index whatever was done to it, and a way to fill one."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
+
+import asyncpg
 
 from aiops_core.tickets import Ticket
 from aiops_host.data.retrieval import history
@@ -82,3 +85,43 @@ async def refs(database: Database, tenant_id: UUID, text: str, **options: Any) -
     """Return the ids of the past tickets found for ``text``, best first."""
     async with database.tenant(tenant_id) as con:
         return [item.ref for item in await history.similar(con, text, **options)]
+
+
+SOMEBODY_WAITS = """
+select exists(select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')
+"""
+
+
+async def write_crosswise(
+    database: Database,
+    superuser_url: str,
+    tenant_id: UUID,
+    one: Callable[[Any], Awaitable[Any]],
+    two: Callable[[Any], Awaitable[Any]],
+) -> None:
+    """Write ``one`` then ``two`` in a session, and ``two`` then ``one`` in another that starts in between.
+
+    Writers that lock row by row wait for each other then, and PostgreSQL ends one of them.
+    """
+    first_wrote, second_wrote = asyncio.Event(), asyncio.Event()
+
+    async def other_way() -> None:
+        await first_wrote.wait()
+        async with database.tenant(tenant_id) as con:
+            await two(con)
+            second_wrote.set()
+            await one(con)
+
+    superuser = await asyncpg.connect(superuser_url)
+    second = asyncio.create_task(other_way())  # outside the session, which a task started in it would join
+    try:
+        async with database.tenant(tenant_id) as con:
+            await one(con)
+            first_wrote.set()
+            while not (second_wrote.is_set() or await superuser.fetchval(SOMEBODY_WAITS)):
+                pass
+            await two(con)
+        await second
+    finally:
+        second.cancel()
+        await superuser.close()

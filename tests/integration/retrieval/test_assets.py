@@ -1,10 +1,12 @@
 """Assets: found by any of their names, in any spelling."""
 
 import asyncio
+from typing import Any
+from uuid import uuid4
 
 import pytest
-from tests.support.databases import TwoTenants
-from tests.support.search_index import row_counts
+from tests.support.databases import DatabaseUrls, TwoTenants
+from tests.support.search_index import row_counts, write_crosswise
 
 from aiops_host.data.retrieval import assets
 from aiops_host.data.retrieval.assets import Asset, AssetInvalid
@@ -115,3 +117,19 @@ async def test_importers_of_one_tenant_take_turns(opened: Database, two_tenants:
     async with opened.tenant(two_tenants.a.tenant_id) as con:
         counts = await row_counts(con)
     assert (counts["asset"], counts["asset_key"]) == (40, 80)
+
+
+async def test_importers_cannot_wait_for_each_other(
+    opened: Database, two_tenants: TwoTenants, database: DatabaseUrls
+) -> None:
+    """Of two sessions that write the same assets crosswise, the later one waits before it writes anything."""
+
+    async def sql(con: Any) -> None:
+        await assets.upsert(con, [Asset(name="BRS-SQL01", site=str(uuid4()))])
+
+    async def printer(con: Any) -> None:
+        await assets.upsert(con, [Asset(name="Label printer 4", site=str(uuid4()))])
+
+    await write_crosswise(opened, database.superuser, two_tenants.a.tenant_id, sql, printer)
+    async with opened.tenant(two_tenants.a.tenant_id) as con:
+        assert (await row_counts(con))["asset"] == 2

@@ -3,11 +3,12 @@
 import asyncio
 import random
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.support.databases import TwoTenants
-from tests.support.search_index import broken_rules, refs, row_counts, store, ticket
+from tests.support.databases import DatabaseUrls, TwoTenants
+from tests.support.search_index import broken_rules, refs, row_counts, store, ticket, write_crosswise
 
 from aiops_core.tickets import Person, Ticket
 from aiops_host.data.retrieval import history, index, ranking
@@ -257,6 +258,25 @@ async def test_importers_of_one_tenant_take_turns(opened: Database, two_tenants:
 
     await asyncio.wait_for(asyncio.gather(import_all(tickets), import_all(tickets[::-1]), import_all(tickets)), 60)
     async with opened.tenant(tenant_id) as con:
+        assert await broken_rules(con) == []
+
+
+async def test_importers_cannot_wait_for_each_other(
+    opened: Database, two_tenants: TwoTenants, database: DatabaseUrls
+) -> None:
+    """Of two sessions that write the same words crosswise, the later one waits before it writes anything."""
+
+    async def tunnel(con: Any) -> None:
+        await history.upsert(con, [ticket(1, "tunnel")], connection_id=uuid4(), source="test")
+
+    async def toner(con: Any) -> None:
+        await history.upsert(con, [ticket(1, "toner")], connection_id=uuid4(), source="test")
+
+    tenant_id = two_tenants.a.tenant_id
+    await store(opened, tenant_id, [ticket(1, "tunnel toner")])
+    await write_crosswise(opened, database.superuser, tenant_id, tunnel, toner)
+    async with opened.tenant(tenant_id) as con:
+        assert (await row_counts(con))["past_ticket"] == 5
         assert await broken_rules(con) == []
 
 

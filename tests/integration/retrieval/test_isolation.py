@@ -106,6 +106,7 @@ async def test_search_reads_one_index_range_per_word(
     async with opened.tenant(two_tenants.a.tenant_id) as con:
         await fill(con)
         await con.execute("set local enable_seqscan = off")
+        await con.execute("set local enable_nestloop = off")
         for parameters in ("custom", "generic"):
             await con.execute(f"set local plan_cache_mode = force_{parameters}_plan")
             plan = await con.fetch("explain " + query, [1], [1.0], 0.1, 10, *more)

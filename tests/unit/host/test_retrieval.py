@@ -79,6 +79,11 @@ def test_a_heading_stays_with_its_text() -> None:
     ]
 
 
+def test_headings_in_a_row_stay_together() -> None:
+    """A title above the first section's heading is no passage of its own."""
+    assert cut("# Guide\n\n## First\n\nText.") == ["# Guide\n\n## First\n\nText."]
+
+
 def test_words_that_keep_the_same_company_point_the_same_way() -> None:
     """Lexemes of one subject, though never met in one document, are closer than lexemes of two subjects."""
     rng = random.Random(1)  # noqa: S311 - test data

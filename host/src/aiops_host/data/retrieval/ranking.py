@@ -18,7 +18,7 @@ B = 0.9
 MAX_LEXEMES = 96
 """Of one query, the weightiest ones; a pasted log has hundreds."""
 
-POSTING_BUDGET = 40_000
+POSTING_BUDGET = 30_000
 MIN_LEXEMES = 3
 CANDIDATES = 400
 """The weightiest lexemes within the budget, but never fewer than the minimum, find candidates to be scored in full."""
