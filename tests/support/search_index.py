@@ -74,11 +74,16 @@ def ticket(number: int | str, text: str, **fields: Any) -> Ticket:
 
 
 async def store(
-    database: Database, tenant_id: UUID, tickets: Sequence[Ticket], *, connection_id: UUID | None = None
+    database: Database,
+    tenant_id: UUID,
+    tickets: Sequence[Ticket],
+    *,
+    connection_id: UUID | None = None,
+    source: str = "test",
 ) -> UpsertCount:
     """Put tickets into the history in a session of their own."""
     async with database.tenant(tenant_id) as con:
-        return await history.upsert(con, tickets, connection_id=connection_id, source="test")
+        return await history.upsert(con, tickets, connection_id=connection_id, source=source)
 
 
 async def refs(database: Database, tenant_id: UUID, text: str, **options: Any) -> list[str]:

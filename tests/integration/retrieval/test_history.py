@@ -4,7 +4,7 @@ import asyncio
 import random
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from tests.support.databases import DatabaseUrls, TwoTenants
@@ -156,15 +156,74 @@ async def test_a_reworded_ticket_is_found_by_its_new_words_only(opened: Database
 
 
 async def test_a_ticket_of_two_connections_is_two_tickets(opened: Database, two_tenants: TwoTenants) -> None:
-    """Ids are compared within a connection, and tickets from files within files."""
+    """Ids are compared within a connection, never across two."""
     tenant_id, one, two = two_tenants.a.tenant_id, uuid4(), uuid4()
-    for connection_id in (one, two, None):
+    for connection_id in (one, two):
         assert await store(opened, tenant_id, [VPN], connection_id=connection_id) == UpsertCount(added=1)
         assert await store(opened, tenant_id, [VPN], connection_id=connection_id) == UpsertCount(unchanged=1)
     async with opened.tenant(tenant_id) as con:
         assert await history.delete(con, ["1"], connection_id=two) == 1
-        assert await history.delete(con, ["1"]) == 2
+        assert await history.delete(con, ["1"]) == 1
         assert await history.delete(con, ["1"]) == 0
+
+
+@pytest.mark.parametrize("file_first", [True, False])
+async def test_a_ticket_from_a_file_and_a_connection_is_one(
+    opened: Database, two_tenants: TwoTenants, file_first: bool
+) -> None:
+    """Whichever comes first, the ticket is kept once, belongs to the connection and loses nothing the other told."""
+    tenant_id, jira = two_tenants.a.tenant_id, uuid4()
+    from_file = ticket(1, VPN.text, resolution="Raised the rekey interval.", priority="high")
+    from_tool = ticket(1, "VPN drops\nEvery hour, says Ada.", url="https://desk.example/1", category="Network")
+    sides = [([from_file, PRINTER], None, "file"), ([from_tool, MAIL], jira, "search")]
+    for tickets, connection_id, source in sides if file_first else sides[::-1]:
+        await store(opened, tenant_id, tickets, connection_id=connection_id, source=source)
+        again = await store(opened, tenant_id, tickets, connection_id=connection_id, source=source)
+        assert again == UpsertCount(unchanged=2)
+    async with opened.tenant(tenant_id) as con:
+        (kept,) = await con.fetch("select * from past_ticket where ticket_id = '1'")
+        assert (await row_counts(con))["past_ticket"] == 3
+        assert await broken_rules(con) == []
+    assert (kept["connection_id"], kept["body"]) == (jira, (from_tool if file_first else from_file).description)
+    assert (kept["resolution"], kept["priority"]) == ("Raised the rekey interval.", "high")
+    assert (kept["url"], kept["category"]) == ("https://desk.example/1", "Network")
+    found = await refs(opened, tenant_id, VPN.text, exclude_ticket_id="1", exclude_connection_id=jira)
+    assert "1" not in found
+
+
+async def test_a_file_is_matched_by_title_where_two_connections_share_an_id(
+    opened: Database, two_tenants: TwoTenants
+) -> None:
+    """A row of a file goes to the namesake whose title it has, and to neither when it has another."""
+    tenant_id, one, two = two_tenants.a.tenant_id, uuid4(), uuid4()
+    await store(opened, tenant_id, [ticket(1, VPN.text)], connection_id=one)
+    await store(opened, tenant_id, [ticket(1, PRINTER.text)], connection_id=two)
+    fixed = ticket(1, PRINTER.title, resolution="New cable.")
+    assert await store(opened, tenant_id, [fixed]) == UpsertCount(changed=1)
+    assert await store(opened, tenant_id, [ticket(1, MAIL.text)]) == UpsertCount(added=1)
+    async with opened.tenant(tenant_id) as con:
+        rows = await con.fetch("select connection_id, resolution from past_ticket where ticket_id = '1'")
+    assert {row["connection_id"]: row["resolution"] for row in rows} == {one: None, two: "New cable.", None: None}
+
+
+async def test_a_file_and_a_connection_imported_at_once(opened: Database, two_tenants: TwoTenants) -> None:
+    """Imports that run at the same time keep each ticket once; another tenant's tickets of the same ids stay apart."""
+    tenant_id, other, jira = two_tenants.a.tenant_id, two_tenants.b.tenant_id, uuid4()
+    tickets = [ticket(n, f"shared words and number{n}") for n in range(30)]
+    batches = [tickets[start : start + 5] for start in range(0, 30, 5)]
+    await store(opened, other, tickets)
+
+    async def import_all(connection_id: UUID | None) -> None:
+        for batch in batches:
+            await store(opened, tenant_id, batch, connection_id=connection_id)
+
+    await asyncio.gather(import_all(None), import_all(jira), import_all(None))
+    for whose, belongs in ((tenant_id, jira), (other, None)):
+        async with opened.tenant(whose) as con:
+            rows = await con.fetch("select ticket_id, connection_id from past_ticket")
+            assert sorted(row["ticket_id"] for row in rows) == sorted(t.id for t in tickets)
+            assert {row["connection_id"] for row in rows} == {belongs}
+            assert await broken_rules(con) == []
 
 
 async def test_a_deleted_ticket_leaves_nothing_behind(opened: Database, two_tenants: TwoTenants) -> None:
@@ -273,7 +332,7 @@ async def test_importers_cannot_wait_for_each_other(
         await history.upsert(con, [ticket(1, "toner")], connection_id=uuid4(), source="test")
 
     tenant_id = two_tenants.a.tenant_id
-    await store(opened, tenant_id, [ticket(1, "tunnel toner")])
+    await store(opened, tenant_id, [ticket(0, "tunnel toner")])
     await write_crosswise(opened, database.superuser, tenant_id, tunnel, toner)
     async with opened.tenant(tenant_id) as con:
         assert (await row_counts(con))["past_ticket"] == 5
