@@ -47,6 +47,8 @@ SWEEPER_COLUMNS = {
     "planned_at",
     "due_at",
     "lease_until",
+    "reconcile_at",
+    "crashes",
     "wait_until",
 }
 

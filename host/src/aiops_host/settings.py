@@ -24,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     database_url: Annotated[str, _about("PostgreSQL as the application role aiops_app")] = ""
     intake_database_url: Annotated[str, _about("PostgreSQL as aiops_intake; host only")] = ""
-    sweeper_database_url: Annotated[str, _about("PostgreSQL as aiops_sweeper; worker only")] = ""
+    sweeper_database_url: Annotated[str, _about("PostgreSQL as aiops_sweeper; worker, and host to show what waits")] = ""
     migrate_database_url: Annotated[str, _about("PostgreSQL as the migrator; `aiops migrate` only")] = ""
     redis_url: Annotated[str, _about("Redis; empty: the worker polls PostgreSQL")] = ""
     key_file: Annotated[str, _about("File that holds the key which seals secrets")] = ""
@@ -51,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     run_timeout: Annotated[float, _about("Longest run of an agent")] = 110.0
     write_timeout: Annotated[float, _about("Longest single write to a ticketing tool")] = 18.0
     settle_delay: Annotated[float, _about("Wait before a second look for a write that may have arrived")] = 48.0
+    reconcile_delays: Annotated[
+        str, _about("Waits before each further look at a note whose write was in doubt, separated by commas")
+    ] = "600,86400,86400,86400,86400,86400,86400,86400"
     drain_timeout: Annotated[float, _about("How long a stopping worker lets runs finish")] = 100.0
     runs_per_ticket_hour: Annotated[int, _about("Most runs for one ticket within an hour")] = 3
     log_level: Annotated[str, _about("DEBUG, INFO, WARNING or ERROR")] = "INFO"
@@ -81,7 +84,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def backoff(self) -> tuple[float, ...]:
         """Seconds to wait before each retry."""
-        return tuple(float(part) for part in self.retry_delays.split(",") if part.strip())
+        return _delays("retry_delays", self.retry_delays)
+
+    @property
+    def looks_again(self) -> tuple[float, ...]:
+        """Seconds to wait before each further look at a note whose write was in doubt."""
+        return _delays("reconcile_delays", self.reconcile_delays)
 
     def require(self, *fields: str) -> None:
         """Refuse to go on while one of the fields is empty.
@@ -118,10 +126,10 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
             values[field] = _file(name + "_FILE", env[name + "_FILE"])
     try:
         settings = msgspec.convert(values, Settings, strict=False)
-        _ = settings.backoff
-    except (msgspec.ValidationError, ValueError) as error:
-        field = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else "retry_delays"
+    except msgspec.ValidationError as error:
+        field = str(error).rpartition("$.")[2].rstrip("`")
         raise ConfigInvalid(f"{PREFIX}{field.upper()}: {str(error).partition(' - at')[0]}") from None
+    _ = settings.backoff, settings.looks_again
     if settings.heartbeat > settings.lease / 2:
         raise ConfigInvalid(f"{PREFIX}HEARTBEAT must be at most half of {PREFIX}LEASE, or live work is taken away.")
     if settings.write_timeout > settings.look_timeout:
@@ -129,6 +137,13 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
             f"{PREFIX}WRITE_TIMEOUT must be at most two thirds of {PREFIX}LEASE, or writes may overlap."
         )
     return settings
+
+
+def _delays(field: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ConfigInvalid(f"{PREFIX}{field.upper()}: {error}") from None
 
 
 def _env_file(path: str) -> dict[str, str]:

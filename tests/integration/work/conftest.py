@@ -121,6 +121,8 @@ class PaperTool(TicketingToolPlugin):
     notes: dict[str, list[str]] = field(default_factory=dict)
     script: list[Callable[[PaperTool, str, str], Awaitable[None]]] = field(default_factory=list)
     searchable: bool = True
+    deletable: bool = True
+    blind: Exception | None = None
     looks: int = 0
     writes: int = 0
 
@@ -148,9 +150,17 @@ class PaperTool(TicketingToolPlugin):
     async def find_effects(self, ticket_id: str, marker: EffectMarker) -> Sequence[RemoteRef]:
         """Find the kept notes that carry the marker."""
         self.looks += 1
+        if self.blind is not None:
+            raise self.blind
         if not self.searchable:
             return await super().find_effects(ticket_id, marker)
         return [RemoteRef(id=str(i)) for i, r in enumerate(self.notes.get(ticket_id, []), 1) if r == marker.reference]
+
+    async def delete_effect(self, ticket_id: str, ref: RemoteRef) -> None:
+        """Strike a note out."""
+        if not self.deletable:
+            await super().delete_effect(ticket_id, ref)
+        self.notes[ticket_id][int(ref.id) - 1] = "struck out"
 
     def keep(self, ticket_id: str, reference: str) -> None:
         """Put a note on the ticket."""

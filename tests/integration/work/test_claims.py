@@ -9,7 +9,8 @@ import pytest
 from tests.integration.work.conftest import LEASE, Board
 from tests.support.databases import TenantRow, TwoTenants
 
-from aiops_host.data import claims
+from aiops_core import RemoteRef
+from aiops_host.data import claims, effects
 from aiops_host.data.claims import Due, LeaseLost
 
 
@@ -61,7 +62,8 @@ async def test_a_delivery_that_kills_its_workers_is_quarantined(board: Board, te
         assert await board.claim(tenant, delivery) is not None
         await board.expire(tenant, "delivery")
 
-    assert await board.claim(tenant, delivery) is None
+    with pytest.raises(Quarantined):
+        await board.claim(tenant, delivery)
 
     row = await board.row(tenant, "delivery", delivery)
     assert row["state"] == "quarantined"
@@ -93,7 +95,7 @@ async def test_one_run_per_ticket_at_a_time(board: Board, tenant: TenantRow) -> 
     assert await board.claim(tenant, second) is None
     async with board.database.tenant(tenant.tenant_id) as con:
         await claims.move(con, claim, state="done", outcome="done")
-        await claims.release_ticket(con, claim)
+        await claims.release_ticket(con, tenant.tenant_id, connection, "T-9")
 
     assert await board.claim(tenant, second) is not None
 
@@ -190,3 +192,31 @@ async def test_the_sweeper_sees_no_content(board: Board, tenant: TenantRow) -> N
 async def _due(board: Board, limit: int) -> list[Due]:
     async with board.database.role("sweeper") as con:
         return await claims.due(con, limit)
+
+
+async def test_a_ticket_s_next_delivery_waits_for_the_note(board: Board, tenant: TenantRow) -> None:
+    """While a ticket's note is on its way the next delivery waits, or an older note could come last."""
+    connection = await board.connection(tenant)
+    _, effect = await board.planned(tenant, connection, "T-9")
+    following = await board.delivery(tenant, connection, "T-9")
+    assert await board.claim(tenant, following) is None
+
+    claimed = await effects.claim(board.database, tenant.tenant_id, effect, worker="w", lease=LEASE)
+    assert claimed is not None
+    await effects.confirm(board.database, claimed, RemoteRef(id="1", url="https://paper.example/1"))
+
+    assert await board.claim(tenant, following) is not None
+
+
+async def test_suspects_are_told_apart(board: Board, tenant: TenantRow) -> None:
+    """A delivery that saw two workers die is named as a suspect, and left out where none is asked for."""
+    connection = await board.connection(tenant)
+    once, twice = [await board.delivery(tenant, connection) for _ in range(2)]
+    for delivery, deaths in ((once, 1), (twice, 2)):
+        for _ in range(deaths):
+            assert await board.claim(tenant, delivery) is not None
+            await board.expire(tenant, "delivery")
+
+    async with board.database.role("sweeper") as con:
+        assert {d.id: d.suspect for d in await claims.due(con, 10)} == {once: False, twice: True}
+        assert [d.id for d in await claims.due(con, 10, suspects=False)] == [once]

@@ -22,11 +22,12 @@ class LeaseLost(AiopsError):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Work that may be claimed."""
+    """Work that may be claimed. A ``suspect`` saw two workers die: it may be what kills them."""
 
     kind: WorkKind
     tenant_id: UUID
     id: UUID
+    suspect: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,21 +52,24 @@ class DeliveryClaim:
 
 
 _DUE = """
-select kind, tenant_id, id from (
-    select w.kind, w.tenant_id, w.id, w.due_at,
+select kind, tenant_id, id, suspect from (
+    select w.kind, w.tenant_id, w.id, w.due_at, w.suspect,
            row_number() over (partition by w.tenant_id order by w.due_at) + h.held as place
     from tenant t
     cross join lateral (
         select count(*) as held from delivery r where r.tenant_id = t.tenant_id and r.state = 'running'
     ) h
     cross join lateral (
-        (select 'delivery' as kind, d.tenant_id, d.delivery_id as id, d.due_at, d.connection_id from delivery d
+        (select 'delivery' as kind, d.tenant_id, d.delivery_id as id, d.due_at, d.connection_id, false as suspect
+         from delivery d
          where d.tenant_id = t.tenant_id and d.state = 'queued' and d.due_at <= now() order by d.due_at limit $1)
         union all
-        (select 'delivery', d.tenant_id, d.delivery_id, d.lease_until, d.connection_id from delivery d
-         where d.tenant_id = t.tenant_id and d.state = 'running' and d.lease_until < now() limit $1)
+        (select 'delivery', d.tenant_id, d.delivery_id, d.lease_until, d.connection_id, d.crashes > 0
+         from delivery d
+         where d.tenant_id = t.tenant_id and d.state = 'running' and d.lease_until < now()
+           and ($2 or d.crashes = 0) order by d.lease_until limit $1)
         union all
-        (select 'effect', e.tenant_id, e.effect_id, e.due_at, e.connection_id from effect e
+        (select 'effect', e.tenant_id, e.effect_id, e.due_at, e.connection_id, false from effect e
          where e.tenant_id = t.tenant_id and e.state in ('planned', 'sending', 'unknown') and e.due_at <= now()
            and (e.lease_until is null or e.lease_until < now()) order by e.due_at limit $1)
     ) w
@@ -99,9 +103,10 @@ returning d.connection_id, coalesce(d.ticket_id, '') as ticket_id, d.action, d.a
 """
 
 
-async def due(con: Connection, limit: int) -> list[Due]:
+async def due(con: Connection, limit: int, *, suspects: bool = True) -> list[Due]:
     """Return due work, tenants taking turns; those with least running come first. ``con`` is the sweeper's."""
-    return [Due(r["kind"], r["tenant_id"], r["id"]) for r in await con.fetch(_DUE, limit)]
+    rows = await con.fetch(_DUE, limit, suspects)
+    return [Due(r["kind"], r["tenant_id"], r["id"], r["suspect"]) for r in rows]
 
 
 async def claim(
@@ -205,14 +210,14 @@ async def requeue(con: Connection, claim: DeliveryClaim, *, delay: timedelta, re
     await _end_attempt(con, claim, "retry", reason)
 
 
-async def release_ticket(con: Connection, claim: DeliveryClaim) -> None:
-    """Make the next delivery of the same ticket due at once."""
+async def release_ticket(con: Connection, tenant_id: UUID, connection_id: UUID, ticket_id: str) -> None:
+    """Make the next delivery of the ticket due at once; inside the caller's tenant session."""
     await con.execute(
         "update delivery set due_at = clock_timestamp() where tenant_id = $1 and connection_id = $2 "
         "and ticket_id = $3 and state = 'queued' and attempt = 0 and due_at > clock_timestamp()",
-        claim.tenant_id,
-        claim.connection_id,
-        claim.ticket_id,
+        tenant_id,
+        connection_id,
+        ticket_id,
     )
 
 

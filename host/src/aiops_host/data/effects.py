@@ -14,7 +14,7 @@ import msgspec
 from aiops_core.markers import new_reference
 from aiops_core.ticketing import RemoteRef
 from aiops_core.tickets import Enhancement
-from aiops_host.data.claims import DeliveryClaim, LeaseLost
+from aiops_host.data.claims import DeliveryClaim, LeaseLost, release_ticket
 from aiops_host.data.session import Connection, Database
 
 EffectState = Literal["planned", "sending", "unknown", "confirmed", "parked", "dead"]
@@ -204,8 +204,10 @@ class Confirmed:
     ticketing_tool: str
 
 
-async def confirm(database: Database, claim: EffectClaim, ref: RemoteRef) -> Confirmed:
-    """Record that the note is on the ticket and the delivery is done.
+async def confirm(
+    database: Database, claim: EffectClaim, ref: RemoteRef, *, look_again: timedelta | None = None
+) -> Confirmed:
+    """Record that the note is on the ticket and the delivery is done; ``look_again`` after that time, if given.
 
     Raises:
         LeaseLost: The claim is not ours any more.
@@ -214,9 +216,11 @@ async def confirm(database: Database, claim: EffectClaim, ref: RemoteRef) -> Con
         await _settle(
             con,
             claim,
-            "state = 'confirmed', reason = null, remote_id = $4, remote_url = $5, confirmed_at = clock_timestamp()",
+            "state = 'confirmed', reason = null, remote_id = $4, remote_url = $5, confirmed_at = clock_timestamp(), "
+            "reconcile_at = clock_timestamp() + $6, reconciles = 0",
             ref.id,
             ref.url,
+            look_again,
         )
         await _delivery(con, claim, "done", None)
         row = await con.fetchrow(
@@ -283,3 +287,4 @@ async def _delivery(con: Connection, claim: EffectClaim, state: str, reason: str
         state,
         reason,
     )
+    await release_ticket(con, claim.tenant_id, claim.connection_id, claim.ticket_id)

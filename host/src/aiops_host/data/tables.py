@@ -224,6 +224,8 @@ class Effect(Table, tablename="effect", db=ENGINE):
     remote_url = Text(null=True, default=None)
     planned_at = Timestamptz()
     confirmed_at = Timestamptz(null=True, default=None)
+    reconcile_at = Timestamptz(null=True, default=None)
+    reconciles = Integer(default=0)
 
 
 class HistoryImport(Table, tablename="history_import", db=ENGINE):

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from aiops_core.agents import RunFinished
 from aiops_core.plugins import explain
-from aiops_host.data import census, claims, effects
+from aiops_host.data import census, claims, effects, reconciles
 from aiops_host.data.claims import DeliveryClaim, Due, LeaseLost
 from aiops_host.data.effects import EffectClaim
 from aiops_host.data.session import Database, DatabaseBusy, DatabaseDown
@@ -23,6 +23,7 @@ from aiops_host.watch.metrics import Metrics
 from aiops_host.watch.tracing import span, trace_id
 from aiops_host.work.observers import Observers
 from aiops_host.work.pipeline import Pipeline
+from aiops_host.work.reconcile import Reconciler
 from aiops_host.work.settle import Settler
 from aiops_host.work.workshop import Workshop
 
@@ -47,7 +48,9 @@ class Dispatcher:
     worker: str
     slots: asyncio.Semaphore = field(init=False)
     settler: Settler = field(init=False)
+    reconciler: Reconciler = field(init=False)
     _ahead: deque[Due] = field(default_factory=deque)
+    _suspect: UUID | None = None
     _touched: set[UUID] = field(default_factory=set)
     _held: dict[UUID, tuple[DeliveryClaim, asyncio.Task[object]]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[object]] = field(default_factory=set)
@@ -59,6 +62,7 @@ class Dispatcher:
         """Make the slots."""
         self.slots = asyncio.Semaphore(self.settings.slots)
         self.settler = Settler(database=self.database, settings=self.settings, posted=self._posted)
+        self.reconciler = Reconciler(database=self.database, settings=self.settings, doubled=self._doubled)
 
     async def woken(self, _tenant_id: UUID, _delivery_id: UUID) -> None:
         """Take up the fairest due work; a wake-up says that there is some, not which comes first."""
@@ -77,6 +81,12 @@ class Dispatcher:
             await asyncio.sleep(self.settings.heartbeat)
             for claim, task in list(self._held.values()):
                 await self._guarded(self._renew(claim, task, lease))
+
+    async def reconcile(self) -> None:
+        """Look again at notes whose write was in doubt, one after the other, until drained."""
+        while not self._draining:
+            await self._guarded(self._reconcile_due())
+            await asyncio.sleep(max(self.settings.poll_interval, self.settings.lease / 10))
 
     async def drain(self, grace: float) -> None:
         """Take up nothing more, let running work finish for ``grace`` seconds, give the rest back."""
@@ -120,10 +130,13 @@ class Dispatcher:
         parent = claimed.traceparent
         ids = {"tenant_id": str(claimed.tenant_id), "delivery_id": str(claimed.delivery_id)}
         with bound(**ids, trace_id=trace_id(parent)), span(kind, kind="consumer", parent=parent, attributes=ids):
-            if isinstance(claimed, DeliveryClaim):
-                await self._deliver(claimed)
-            else:
-                await self._settle(claimed)
+            try:
+                if isinstance(claimed, DeliveryClaim):
+                    await self._deliver(claimed)
+                else:
+                    await self._settle(claimed)
+            finally:
+                self._cleared(claimed.delivery_id)
 
     async def _deliver(self, claim: DeliveryClaim) -> None:
         task = asyncio.current_task()
@@ -146,6 +159,16 @@ class Dispatcher:
         if result.effect_id is not None:
             await self._settle_planned(claim.tenant_id, result.effect_id)
 
+    async def _reconcile_due(self) -> None:
+        async with self.database.role("sweeper") as con:
+            found = await reconciles.due(con, LOOK_AHEAD)
+        for tenant_id, effect_id in found:
+            hold = timedelta(seconds=self.settings.lease * 2)
+            doubtful = await reconciles.claim(self.database, tenant_id, effect_id, hold=hold)
+            if doubtful is not None:
+                _, tool = await self.workshop.ticketing_tool(tenant_id, doubtful.connection_id, doubtful.config_version)
+                await self.reconciler.reconcile(doubtful, tool)
+
     async def _settle_planned(self, tenant_id: UUID, effect_id: UUID) -> None:
         claimed = await effects.claim(
             self.database, tenant_id, effect_id, worker=self.worker, lease=timedelta(seconds=self.settings.lease)
@@ -164,9 +187,10 @@ class Dispatcher:
         """Claim the fairest due work; ``None`` when there is none to be had."""
         lease = timedelta(seconds=self.settings.lease)
         while (due := await self._choose()) is not None:
+            claimed: DeliveryClaim | EffectClaim | None = None
             try:
                 if due.kind == "delivery":
-                    claimed: DeliveryClaim | EffectClaim | None = await claims.claim(
+                    claimed = await claims.claim(
                         self.database,
                         due.tenant_id,
                         due.id,
@@ -178,6 +202,8 @@ class Dispatcher:
                     claimed = await effects.claim(self.database, due.tenant_id, due.id, worker=self.worker, lease=lease)
             finally:
                 self._touched.discard(due.id)
+                if claimed is None:
+                    self._cleared(due.id)
             if claimed is not None:
                 return claimed
         return None
@@ -186,13 +212,25 @@ class Dispatcher:
         async with self._choosing:
             if not self._ahead:
                 async with self.database.role("sweeper") as con:
-                    found = await claims.due(con, LOOK_AHEAD)
-                self._ahead.extend(due for due in found if due.id not in self._touched)
+                    found = await claims.due(con, LOOK_AHEAD, suspects=self._suspect is None)
+                fresh = [due for due in found if due.id not in self._touched]
+                self._ahead.extend(due for due in fresh if not due.suspect)
+                # Together in one worker, what kills it would drag the others with it until all are quarantined.
+                self._ahead.extend([due for due in fresh if due.suspect][:1])
             if not self._ahead:
                 return None
             due = self._ahead.popleft()
             self._touched.add(due.id)
+            if due.suspect:
+                self._suspect = due.id
             return due
+
+    def _doubled(self, notes: int) -> None:
+        self.metrics.duplicates.inc(notes)
+
+    def _cleared(self, delivery_id: UUID) -> None:
+        if self._suspect == delivery_id:
+            self._suspect = None
 
     async def _renew(self, claim: DeliveryClaim, task: asyncio.Task[object], lease: timedelta) -> None:
         if not await claims.renew(self.database, claim, lease) and claim.delivery_id in self._held:

@@ -136,7 +136,7 @@ class Pipeline:
             if asked is not None:
                 await claims.hold_connection(con, claim.connection_id, claim.tenant_id, delay)
             await claims.requeue(con, claim, delay=delay, reason=reason)
-            await claims.release_ticket(con, claim)
+            await self._release_ticket(con, claim)
         return Result(outcome="retry", run=run)
 
     async def _pause(self, claim: DeliveryClaim, reason: str) -> Result:
@@ -153,4 +153,8 @@ class Pipeline:
 
     async def _moved(self, con: Connection, claim: DeliveryClaim, state: str, outcome: str, reason: str | None) -> None:
         await claims.move(con, claim, state=state, outcome=outcome, reason=reason)
-        await claims.release_ticket(con, claim)
+        if state != "posting":
+            await self._release_ticket(con, claim)
+
+    async def _release_ticket(self, con: Connection, claim: DeliveryClaim) -> None:
+        await claims.release_ticket(con, claim.tenant_id, claim.connection_id, claim.ticket_id)

@@ -64,9 +64,11 @@ class Settler:
             if found:
                 return await self._confirmed(claim, found)
             if claim.state == "unknown" and claim.checks == 0:
-                return await self._later(
+                later = await self._later(
                     claim, "unknown", self.settings.settle_delay, "waiting to look again", looked=True
                 )
+                failpoints.reached("effect-waiting")
+                return later
             if claim.attempt >= MAX_WRITES:
                 return await self._give_up(claim, "parked", f"{claim.attempt} writes without a clear answer")
             claim = await effects.begin_send(self.database, claim, timedelta(seconds=self.settings.lease))
@@ -115,7 +117,7 @@ class Settler:
         return await self._confirmed(claim, [ref])
 
     async def _confirmed(self, claim: EffectClaim, refs: Sequence[RemoteRef]) -> Outcome:
-        note = await effects.confirm(self.database, claim, refs[0])
+        note = await effects.confirm(self.database, claim, refs[0], look_again=self._look_again(claim))
         failpoints.reached("effect-confirmed")
         self.posted(claim, note)
         return "confirmed"
@@ -162,6 +164,11 @@ class Settler:
         async with self.database.tenant(claim.tenant_id) as con:
             await effects.give_up(con, claim, state=state, reason=reason)
         return state
+
+    def _look_again(self, claim: EffectClaim) -> timedelta | None:
+        """Return when to look for a double: only a note that was taken up more than once can have one."""
+        delays = self.settings.looks_again if claim.token > 1 else ()
+        return timedelta(seconds=delays[0]) if delays else None
 
     def _marker(self, claim: EffectClaim) -> EffectMarker:
         since = claim.first_attempt_at - SINCE_SLACK if claim.first_attempt_at else None

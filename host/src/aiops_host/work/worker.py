@@ -7,8 +7,9 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from typing import Any
 
 from aiops_core.plugins import PluginManager
 from aiops_host.data.session import Database, DatabaseDown
@@ -73,7 +74,7 @@ async def _work(settings: Settings, dispatcher: Dispatcher, stopping: asyncio.Ev
         listener = WakeListener(settings.redis_url, dispatcher.woken, slots=settings.slots)
     else:
         log.warning("AIOPS_REDIS_URL is not set; work is found by polling every %g s", settings.poll_interval)
-    loops = [asyncio.create_task(loop()) for loop in (dispatcher.poll, dispatcher.keep_leases, dispatcher.watch)]
+    loops = [asyncio.create_task(loop()) for loop in _loops(dispatcher)]
     if listener is not None:
         loops.append(asyncio.create_task(listener.run()))
     log.info("worker ready, %d slots", settings.slots)
@@ -88,6 +89,10 @@ async def _work(settings: Settings, dispatcher: Dispatcher, stopping: asyncio.Ev
     failures = [r for r in await asyncio.gather(*loops, return_exceptions=True) if isinstance(r, Exception)]
     if failures:
         raise failures[0]
+
+
+def _loops(dispatcher: Dispatcher) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+    return dispatcher.poll, dispatcher.keep_leases, dispatcher.reconcile, dispatcher.watch
 
 
 async def _database(settings: Settings) -> Database:
