@@ -161,5 +161,5 @@ async def test_doubt_that_ends_without_a_double(
     await make_due(board, tenant)
 
     assert await look(board, desk, reconciler, tenant, effect) == 0
-    assert doubled == [0]
+    assert doubled == []
     assert len(desk.tool.notes["T-1"]) == 1

@@ -40,7 +40,8 @@ class Reconciler:
             async with asyncio.timeout(self.settings.lease):
                 found = await tool.find_effects(doubtful.ticket_id, self._marker(doubtful))
                 kept, surplus = (found[0] if found else None), max(len(found) - 1, 0)
-                self.doubled(surplus)
+                if surplus:
+                    self.doubled(surplus)
                 reason = await self._remove(doubtful, tool, found[1:])
         except TicketNotFound:
             again = None
