@@ -5,8 +5,8 @@ import asyncpg
 TENANT_RULE = "(tenant_id = ( SELECT (current_setting('app.current_tenant_id'::text))::uuid AS current_setting))"
 LOGIN_ROLES = ("aiops_app", "aiops_intake", "aiops_sweeper")
 
-# Reviewed: tables of people, who belong to no tenant, and the migration runner's own.
-WITHOUT_TENANT = {"app_user", "web_session", "migration"}
+# Reviewed: tables of people and workers, who belong to no tenant, and the migration runner's own.
+WITHOUT_TENANT = {"app_user", "web_session", "worker", "migration"}
 # Reviewed: indexes and foreign keys that do not start with tenant_id. The look-up by a 128-bit random address comes
 # before a tenant is known; slugs are unique in the installation, and only its operator makes tenants.
 FREE_INDEXES = {"endpoint_by_id", "tenant_slug_key"}
@@ -22,6 +22,7 @@ READERS = {
     ("effect", "aiops_sweeper", "r"),
     ("app_user", "aiops_owner", "*"),
     ("web_session", "aiops_owner", "*"),
+    ("worker", "aiops_owner", "*"),
 }
 # Reviewed: functions that run with their owner's rights, and who may execute them.
 DEFINERS = {
@@ -34,6 +35,8 @@ DEFINERS = {
     "session_close": {"aiops_app"},
     "user_put": {"aiops_app"},
     "tenant_directory": {"aiops_app"},
+    "worker_beat": {"aiops_sweeper"},
+    "worker_directory": {"aiops_app"},
 }
 SEARCH_PATH = "search_path=pg_catalog, public, pg_temp"
 # Reviewed: what the sweeper may read of rows it has no tenant for.

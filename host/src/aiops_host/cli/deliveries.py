@@ -57,13 +57,14 @@ def list_(slug: str, state: Any, ticket: str | None, limit: int, cursor: str | N
 def show(delivery_id: UUID, slug: str, as_json: bool) -> None:
     """Show one delivery: attempts, runs, and its note as text."""
     from aiops_host.data import deliveries as store  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import runs as stored_runs  # noqa: PLC0415
     from aiops_host.data import tenants  # noqa: PLC0415
 
-    async def work() -> tuple[store.DeliveryDetail, list[store.RunDetail]]:
+    async def work() -> tuple[store.DeliveryDetail, list[stored_runs.RunDetail]]:
         async with opened() as database:
             tenant = await tenants.by_slug(database, slug)
             detail = await store.show(database, tenant.id, delivery_id)
-            return detail, [await store.show_run(database, tenant.id, r.id) for r in detail.runs]
+            return detail, [await stored_runs.show(database, tenant.id, r.id) for r in detail.runs]
 
     detail, runs = run_async(work)
     if as_json:

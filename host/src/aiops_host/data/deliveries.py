@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,6 +13,9 @@ import msgspec
 from aiops_core.compose import plain_text
 from aiops_core.errors import AiopsError
 from aiops_core.tickets import Enhancement
+from aiops_host.data import runs
+from aiops_host.data.cursors import cursor_of, position_of
+from aiops_host.data.runs import RunSummary
 from aiops_host.data.session import Connection, Database
 
 MAX_PAGE = 200
@@ -25,16 +27,8 @@ class UnknownDelivery(AiopsError):
     """There is no such delivery."""
 
 
-class UnknownRun(AiopsError):
-    """There is no such run."""
-
-
 class ReplayRefused(AiopsError):
     """The delivery cannot be replayed now."""
-
-
-class CursorInvalid(AiopsError):
-    """The cursor is not one this list gave."""
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,53 +77,6 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None
     outcome: str | None
     reason: str | None
-
-
-class StepView(msgspec.Struct, frozen=True, kw_only=True):
-    """One timed part of a run with what went in and came out."""
-
-    number: int
-    name: str
-    started_at: datetime
-    milliseconds: float
-    inputs: dict[str, Any]
-    outputs: dict[str, Any]
-    error: str | None
-    model: str | None
-    prompt_tokens: int
-    completion_tokens: int
-    cost_usd: float | None
-
-
-class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent execution; ``steps`` counts them."""
-
-    id: UUID
-    delivery_id: UUID
-    attempt: int
-    ticket_id: str
-    agent: str
-    agent_version: str
-    dry_run: bool
-    state: str
-    error: str | None
-    started_at: datetime
-    finished_at: datetime
-    model: str | None
-    prompt_tokens: int
-    completion_tokens: int
-    cost_usd: float | None
-    steps: int
-
-
-class RunDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A run with the ticket it read, the draft it wrote and its steps."""
-
-    run: RunSummary
-    ticket: dict[str, Any] | None
-    draft: dict[str, Any] | None
-    enhancement: dict[str, Any] | None
-    steps: list[StepView]
 
 
 class EffectView(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,14 +131,6 @@ _SUMMARY = """
     ) e on true
 """
 
-_RUN = """
-    select r.run_id as id, r.delivery_id, r.attempt, r.ticket_id, r.agent, r.agent_version, r.dry_run, r.state,
-           r.error, r.started_at, r.finished_at, r.model, r.prompt_tokens, r.completion_tokens,
-           r.cost_usd::float8 as cost_usd,
-           (select count(*)::int from step s where s.tenant_id = r.tenant_id and s.run_id = r.run_id) as steps
-    from run r
-"""
-
 
 async def list_(
     database: Database, tenant_id: UUID, filters: Filters | None = None, *, limit: int = 50, cursor: str | None = None
@@ -208,7 +147,7 @@ async def list_(
             f"{_SUMMARY} where {where} order by d.received_at desc, d.delivery_id desc limit {limit + 1}", *values
         )
     items = [DeliverySummary(**dict(row)) for row in rows[:limit]]
-    return DeliveryPage(items=items, next=_cursor(items[-1]) if len(rows) > limit else None)
+    return DeliveryPage(items=items, next=cursor_of(items[-1].received_at, items[-1].id) if len(rows) > limit else None)
 
 
 async def show(database: Database, tenant_id: UUID, delivery_id: UUID) -> DeliveryDetail:
@@ -231,7 +170,7 @@ async def show(database: Database, tenant_id: UUID, delivery_id: UUID) -> Delive
             "where delivery_id = $1 order by number",
             delivery_id,
         )
-        runs = await con.fetch(f"{_RUN} where r.delivery_id = $1 order by r.started_at", delivery_id)
+        came = await runs.of_delivery(con, delivery_id)
         effects = await _effects(con, delivery_id)
     body: bytes = received["body"]
     return DeliveryDetail(
@@ -244,28 +183,9 @@ async def show(database: Database, tenant_id: UUID, delivery_id: UUID) -> Delive
         body_bytes=len(body),
         body_sha256=hashlib.sha256(body).hexdigest(),
         attempts=[AttemptView(**dict(row)) for row in attempts],
-        runs=[RunSummary(**dict(row)) for row in runs],
+        runs=came,
         effects=effects,
     )
-
-
-async def show_run(database: Database, tenant_id: UUID, run_id: UUID) -> RunDetail:
-    """Return one run with its steps.
-
-    Raises:
-        UnknownRun: The tenant has none of that id.
-    """
-    async with database.tenant(tenant_id) as con:
-        run = await con.fetchrow(f"{_RUN} where r.run_id = $1", run_id)
-        if run is None:
-            raise UnknownRun
-        what = await con.fetchrow("select ticket, draft, enhancement from run where run_id = $1", run_id)
-        steps = await con.fetch(
-            "select number, name, started_at, milliseconds, inputs, outputs, error, model, prompt_tokens, "
-            "completion_tokens, cost_usd::float8 as cost_usd from step where run_id = $1 order by number",
-            run_id,
-        )
-    return RunDetail(run=RunSummary(**dict(run)), steps=[StepView(**dict(row)) for row in steps], **dict(what))
 
 
 async def replay(database: Database, tenant_id: UUID, delivery_id: UUID, options: ReplayOptions) -> DeliverySummary:
@@ -335,22 +255,6 @@ def _conditions(filters: Filters, cursor: str | None) -> tuple[str, Sequence[Any
             values.append(value)
             clauses.append(clause.format(f"${len(values)}"))
     if cursor is not None:
-        values += _position(cursor)
+        values += position_of(cursor)
         clauses.append(f"(d.received_at, d.delivery_id) < (${len(values) - 1}, ${len(values)})")
     return " and ".join(clauses), values
-
-
-def _cursor(last: DeliverySummary) -> str:
-    return base64.urlsafe_b64encode(f"{last.received_at.isoformat()} {last.id}".encode()).decode().rstrip("=")
-
-
-def _position(cursor: str) -> tuple[datetime, UUID]:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        time, _, delivery_id = base64.urlsafe_b64decode(padded).decode().partition(" ")
-        moment, found = datetime.fromisoformat(time), UUID(delivery_id)
-        if moment.tzinfo is None:
-            raise ValueError("the time has no zone")
-    except ValueError:
-        raise CursorInvalid from None
-    return moment, found

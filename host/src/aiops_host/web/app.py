@@ -22,7 +22,7 @@ from aiops_host.data.wakeup import Waker
 from aiops_host.settings import Settings
 from aiops_host.trust.sessions import Sessions
 from aiops_host.trust.vault import Vault
-from aiops_host.web import connections, deliveries, docs, health, installation, intake, people
+from aiops_host.web import connections, deliveries, docs, figures, health, installation, intake, people, runs
 from aiops_host.web.access import COOKIE, Access, ChosenTenant, tenant_of
 from aiops_host.web.parts import Parts
 from aiops_host.web.problems import EXCEPTION_HANDLERS
@@ -46,7 +46,11 @@ API_ROUTES = (
     deliveries.list_deliveries,
     deliveries.show_delivery,
     deliveries.replay_delivery,
-    deliveries.show_run,
+    runs.list_runs,
+    runs.show_run,
+    figures.tenant_figures,
+    figures.connections_health,
+    figures.installation_figures,
     connections.list_connections,
     connections.add_connection,
     connections.pause_connection,

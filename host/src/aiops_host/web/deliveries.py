@@ -1,4 +1,4 @@
-"""Deliveries and their runs."""
+"""Deliveries: listed, shown and replayed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from aiops_host.data.deliveries import (
     DeliverySummary,
     Filters,
     ReplayOptions,
-    RunDetail,
 )
 from aiops_host.web.access import InTenant, asks
 from aiops_host.web.parts import WithParts
@@ -77,15 +76,3 @@ async def replay_delivery(
     summary = await deliveries.replay(parts.database, chosen.tenant_id, delivery_id, data)
     parts.wakes.announce(chosen.tenant_id, delivery_id)
     return summary
-
-
-@get(
-    "/runs/{run_id:uuid}",
-    opt=asks("runs.read"),
-    responses=documented(*ERRORS),
-    summary="Show a run with its steps",
-    tags=["deliveries"],
-)
-async def show_run(run_id: FromPath[UUID], parts: WithParts, chosen: InTenant) -> RunDetail:
-    """Return one run."""
-    return await deliveries.show_run(parts.database, chosen.tenant_id, run_id)

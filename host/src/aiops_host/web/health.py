@@ -12,6 +12,7 @@ from aiops_core.errors import AiopsError
 from aiops_host.data import health
 from aiops_host.data.faults import TRY_AGAIN
 from aiops_host.trust.vault import SecretName
+from aiops_host.web import examples
 from aiops_host.web.access import asks
 from aiops_host.web.parts import Parts, WithParts
 from aiops_host.web.problems import Problem, answer, documented
@@ -65,7 +66,7 @@ async def ready(parts: WithParts) -> Response[Any]:
 @get(
     "/health",
     opt=asks("health.read"),
-    responses=documented(401, 503),
+    responses=examples.shown(Readiness, examples.READINESS) | documented(401, 503),
     summary="The health of each part",
     tags=["health"],
 )

@@ -8,6 +8,7 @@ from litestar import get
 from aiops_core.plugins import PluginStatus
 from aiops_host.data import tenants
 from aiops_host.data.tenants import TenantRecord
+from aiops_host.web import examples
 from aiops_host.web.access import asks
 from aiops_host.web.parts import WithParts
 from aiops_host.web.problems import documented
@@ -25,7 +26,11 @@ class PluginView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get(
-    "/plugins", opt=asks("plugins.read"), responses=documented(401, 503), summary="List plugins", tags=["installation"]
+    "/plugins",
+    opt=asks("plugins.read"),
+    responses=examples.shown(list[PluginView], examples.PLUGINS) | documented(401, 503),
+    summary="List plugins",
+    tags=["installation"],
 )
 async def list_plugins(parts: WithParts) -> list[PluginView]:
     """Return all installed plugins, loaded or not."""

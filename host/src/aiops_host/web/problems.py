@@ -15,8 +15,10 @@ from litestar.openapi.datastructures import ResponseSpec
 from aiops_core.errors import AiopsError, ConfigInvalid
 from aiops_core.registry import UnknownContribution
 from aiops_host.data.connections import ConnectionRefused, UnknownConnection
-from aiops_host.data.deliveries import CursorInvalid, ReplayRefused, UnknownDelivery, UnknownRun
+from aiops_host.data.cursors import CursorInvalid
+from aiops_host.data.deliveries import ReplayRefused, UnknownDelivery
 from aiops_host.data.faults import TRY_AGAIN, UNSTORABLE
+from aiops_host.data.runs import UnknownRun
 from aiops_host.data.tenants import TenantRefused, UnknownTenant
 from aiops_host.trust.sessions import LoginRefused, PasswordRefused
 
@@ -84,7 +86,7 @@ _CODES = {
 }
 
 # Names Litestar keeps for itself, and what they are called outside.
-_OUTSIDE = {"delivery_state": "state", "data": "body"}
+_OUTSIDE = {"delivery_state": "state", "run_outcome": "outcome", "data": "body"}
 
 _DETAILS = {
     404: "There is nothing at this address.",

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from aiops_core.agents import RunFinished
 from aiops_core.plugins import explain
-from aiops_host.data import census, claims, effects, reconciles
+from aiops_host.data import census, claims, effects, reconciles, workers
 from aiops_host.data.claims import DeliveryClaim, Due, LeaseLost
 from aiops_host.data.effects import EffectClaim
 from aiops_host.data.session import Database, DatabaseBusy, DatabaseDown
@@ -266,7 +266,15 @@ class Dispatcher:
         self.metrics.pool.set(busy / most)
         self.metrics.running.set(len(self._held))
         self.metrics.observer_failures.inc(self.observers.take_failures())
+        alive = workers.Beat(
+            name=self.worker,
+            slots=self.settings.slots,
+            running=len(self._held),
+            pool_in_use=busy,
+            pool_size=most,
+        )
         async with self.database.role("sweeper") as con:
+            await workers.beat(con, alive)
             counted = await census.take(con)
         self.metrics.queue_depth.set(counted.depth)
         self.metrics.oldest.set(counted.oldest_seconds)
