@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BATCH = 25
 MOST_WAITS = 10
+MOST_WAIT_SECONDS = 60.0
 UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -62,7 +63,9 @@ def import_(path: Path | None, slug: str, connection: UUID | None, since: dateti
     Columns: ticket_id and title are needed; description, resolution, category, priority, requester, technician,
     created_at, resolved_at (ISO 8601) and url may be there.
 
-    An import from a ticketing tool goes on where it stopped, waits when it is asked to, and may be repeated.
+    An import from a ticketing tool goes on where it stopped and may be repeated. It ends at once when the ticketing
+    tool cannot be reached at all. Later failures, and being asked to wait, are waited out up to 10 times: for as long
+    as was asked, else 1, 2, 4 … 60 seconds.
     """
     from aiops_host.cli.files import read_tickets  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.cli.imports import import_all, report  # noqa: PLC0415
@@ -103,29 +106,54 @@ async def _from_tool(slug: str, connection: UUID, since: datetime, *, quiet: boo
     from aiops_host.data import history_imports  # noqa: PLC0415
     from aiops_host.data.retrieval.history import UpsertCount  # noqa: PLC0415
 
-    total = UpsertCount(added=0, changed=0, unchanged=0)
+    total, answered = UpsertCount(), False
     async with using_tool(slug, connection) as (database, record, tool):
         for waits in range(MOST_WAITS + 1):
             async with database.tenant(record.tenant_id) as con:
                 start = await history_imports.begin(con, record.tenant_id, connection, since)
             try:
-                batch: list[Ticket] = []
-                async for ticket in tool.search_tickets(TicketQuery(updated_since=start)):
-                    batch.append(ticket)
-                    if len(batch) == BATCH:
-                        total = added_up(total, await _store(database, record, batch, quiet=quiet))
-                        batch = []
-                total = added_up(total, await _store(database, record, batch, quiet=quiet))
+                async for batch in _batches(tool.search_tickets(TicketQuery(updated_since=start))):
+                    answered = True
+                    total = added_up(total, await _store(database, record, batch, quiet=quiet))
                 break
             except TicketingUnavailable as error:
+                if not answered and error.retry_after is None:
+                    raise _out_of_reach(record, slug, error) from None
                 if waits == MOST_WAITS:
                     raise
-                wait = error.retry_after or min(2.0**waits, 60.0)
+                wait = error.retry_after or min(2.0**waits, MOST_WAIT_SECONDS)
                 click.echo(f"{error} Going on in {wait:g} s.", err=True)
                 await asyncio.sleep(wait)
         async with database.tenant(record.tenant_id) as con:
             await history_imports.finish(con, record.tenant_id, connection)
     return total
+
+
+async def _batches(found: AsyncIterator[Ticket]) -> AsyncIterator[list[Ticket]]:
+    """Yield the tickets in lists; what was read before a failure comes before the failure."""
+    batch: list[Ticket] = []
+    try:
+        async for ticket in found:
+            batch.append(ticket)
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+    except TicketingUnavailable:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def _out_of_reach(record: ConnectionRecord, slug: str, error: TicketingUnavailable) -> TicketingUnavailable:
+    """Return the end of an import whose first request failed: more likely a wrong address than a passing trouble."""
+    addresses = [value for value in record.config.values() if isinstance(value, str) and "://" in value]
+    return TicketingUnavailable(
+        f"Nothing was read through the connection {record.name!r} to {', '.join(addresses) or record.ticketing_tool}: "
+        f"{str(error).rstrip('.')}. Check that address and the network, "
+        f"then: aiops connections test {record.connection_id} --tenant {slug}"
+    )
 
 
 async def _store(database: Database, record: ConnectionRecord, batch: list[Ticket], *, quiet: bool) -> UpsertCount:
