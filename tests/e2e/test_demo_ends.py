@@ -1,6 +1,7 @@
 """However a demo ends, none of its processes outlives it."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ def test_ctrl_c_ends_a_demo_with_a_model(tmp_path: Path) -> None:
         family = demo.family()
         os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
         assert demo.wait(PATIENCE) == 0
+        assert demo.out.read_text().endswith("\nStopped.\n")
         demo.assert_gone(family)
         assert list(demo.temporary.iterdir()) == []
 
@@ -67,3 +69,14 @@ def test_sigkill_while_it_works(tmp_path: Path) -> None:
         ):
             assert demo.child(part).is_alive()
         demo.end(signal.SIGKILL)
+
+
+def test_an_installation_that_dies_ends_the_demo(tmp_path: Path) -> None:
+    """A demo whose installation is gone says so, with the end of its log, and ends with 1 and nothing left."""
+    with a_demo(tmp_path) as demo:
+        demo.await_ready()
+        family = demo.family()
+        os.kill(demo.child("cli.main up ").pid, signal.SIGKILL)
+        assert demo.wait(PATIENCE) == 1
+        demo.assert_gone(family)
+        assert re.search(r"^aiops demo: aiops up ended with exit code -9. The end of .*up.log: ", demo.err.read_text())

@@ -1,11 +1,15 @@
 """``aiops up``: its data, its commands, its restarts."""
 
+import os
 import signal
+from pathlib import Path
 
 import pytest
 from tests.support.api import Api
 from tests.support.desk import Desk
 from tests.support.installation import Installation
+from tests.support.programs import END_SECONDS, Program
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -24,6 +28,7 @@ def test_data_survives_a_restart(quick: Installation, north: Desk, api: Api, how
     over, waiting = north.deliver(north.ticket("Over the restart"))
     assert api.state("north", waiting) == "queued"
     quick.program.end(how)
+    assert quick.program.out.read_text().endswith("Stopped.\n") == (how == signal.SIGTERM)
     quick.program.clean_up()
     quick.start()
     assert quick.state["login"] is None
@@ -90,3 +95,57 @@ def test_history_is_imported_from_the_ticketing_tool(quick: Installation, south:
     command = ("tickets", "import", "--tenant", "south", "--connection", south.connection_id, "--since", "2026-11-01")
     assert quick.aiops(*command, "--json")["added"] >= 3
     assert quick.aiops(*command, "--json")["added"] == 0
+
+
+def test_a_killed_server_comes_back(quick: Installation, north: Desk, api: Api) -> None:
+    """PostgreSQL and Redis, when killed, are started again at their addresses, and work goes on by the same parts."""
+    parts = {name: quick.pid(name) for name in ("host", "worker", "admin")}
+    for name, command in (("PostgreSQL", "bin/postgres -D"), ("Redis", "redis-server")):
+        server = quick.program.child(command)
+        os.kill(server.pid, signal.SIGKILL)
+        wait_for(lambda name=name: f"{name} runs again" in quick.program.out.read_text(), name, logs=quick.logs)
+        assert not server.is_alive()
+    wait_for(lambda: api.ready().status_code == 200, "the host to be ready", logs=quick.logs)
+    ticket_id, delivery_id = north.deliver(north.ticket("The servers were killed"))
+    assert api.await_end("north", delivery_id)["delivery"]["state"] == "done"
+    assert len(north.notes(ticket_id)) == 1
+    assert {name: quick.pid(name) for name in parts} == parts
+
+
+def test_a_second_up_on_one_folder_is_refused(quick: Installation, tmp_path: Path) -> None:
+    """It names the process that holds the folder, starts nothing and changes nothing there."""
+    settings = (quick.data / "aiops.env").read_bytes()
+    second = Program("up", "--data", str(quick.data), "--port", "0", "--admin-port", "0", folder=tmp_path)
+    try:
+        assert second.wait(END_SECONDS) == 2
+        second.assert_gone()
+        said = second.err.read_text()
+        assert said.startswith(f"aiops up: {quick.data} is in use by another `aiops up`, process {quick.program.pid}:")
+        assert len(said.splitlines()) == 1
+        assert list(second.temporary.iterdir()) == []
+    finally:
+        second.clean_up()
+    assert (quick.data / "aiops.env").read_bytes() == settings
+
+
+def test_a_server_that_cannot_come_back_ends_all(tmp_path: Path) -> None:
+    """The end says which server died, why it does not start and where its log is; no process is left."""
+    program = Program(
+        *("up", "--data", str(tmp_path / "data"), "--port", "0", "--admin-port", "0", "--until-stdin-closes"),
+        folder=tmp_path,
+    )
+    try:
+        program.await_output("Ctrl-C ends everything")
+        family = program.family()
+        (tmp_path / "data/postgres/cluster/postgresql.auto.conf").write_text("no_such_setting = 1\n")
+        os.kill(program.child("bin/postgres -D").pid, signal.SIGKILL)
+        assert program.wait(END_SECONDS) == 1
+        program.assert_gone(family)
+        said = program.err.read_text()
+        log = tmp_path / "data/postgres/postgres.log"
+        assert f"aiops up: PostgreSQL ended and cannot be started again; its log is {log}. " in said
+        assert "no_such_setting" in said
+        assert "Traceback" not in said
+        assert "Stopped." not in program.out.read_text()
+    finally:
+        program.clean_up()

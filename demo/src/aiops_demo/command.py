@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -53,6 +52,7 @@ async def _perform(options: dict[str, Any], started: float) -> int:
     try:
         return await performing
     except asyncio.CancelledError:
+        click.echo("Stopped.", err=options["as_json"])
         return 1 if options["once"] else 0
     except ChildFailed as error:
         click.echo(f"aiops demo: {error}", err=True)
@@ -77,9 +77,11 @@ async def _play(options: dict[str, Any], started: float, stopping: asyncio.Event
         if not options["once"]:
             work = [stopping.wait(), stage.ended(), _follow_restarts(stage, options["state_file"])]
             running = [asyncio.ensure_future(each) for each in work]
-            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            over, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for each in running:
                 each.cancel()
+            for each in over:
+                each.result()
         if options["as_json"]:
             click.echo(json.dumps(_summary(found, first, started)))
         return 0 if all(o.notes == 1 and o.internal for o in found) else 1
@@ -123,14 +125,17 @@ def _summary(found: Sequence[TicketOutcome], first: float | None, started: float
 
 
 async def _follow_restarts(stage: Stage, path: Path | None) -> None:
-    """Write the state file anew whenever a part was replaced, so that its process ids stay true."""
-    with contextlib.suppress(ChildFailed):
-        while True:
-            before = stage.state["pids"]
-            await asyncio.sleep(FOLLOW_SECONDS)
-            await stage.all_ready()
-            if path and stage.state["pids"] != before:
-                _write_state(path, state_for_programs(stage))
+    """Write the state file anew whenever a part was replaced, so that its process ids stay true.
+
+    Raises:
+        ChildFailed: The installation ended.
+    """
+    while True:
+        before = stage.state["pids"]
+        await asyncio.sleep(FOLLOW_SECONDS)
+        await stage.all_ready()
+        if path and stage.state["pids"] != before:
+            _write_state(path, state_for_programs(stage))
 
 
 def _write_state(path: Path, state: dict[str, Any]) -> None:

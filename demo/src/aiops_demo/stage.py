@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 
@@ -86,9 +86,14 @@ class Stage:
         """Where the worker's plugin notes finished runs."""
         return self.folder / "journal.jsonl"
 
-    async def ended(self) -> None:
-        """Return when the installation ends by itself."""
-        await self.up.process.wait()
+    async def ended(self) -> NoReturn:
+        """Wait for the end of the installation, which nobody asked for.
+
+        Raises:
+            ChildFailed: It ended; the message shows the end of its log.
+        """
+        code = await self.up.process.wait()
+        raise ChildFailed(_how_it_ended(self.up, code))
 
 
 @asynccontextmanager
@@ -166,7 +171,7 @@ async def _started(
 
 async def _overhear(up: Child, say: Say) -> None:
     while (line := await up.line()) is not None:
-        if not line.startswith(("applied", "created", "login", "commands", "Ctrl-C")):
+        if not line.startswith(("applied", "created", "login", "commands", "Ctrl-C", "Stopped")):
             say(line)
 
 
@@ -178,7 +183,11 @@ async def _unless_ended(work: Any, up: Child) -> Any:
         ended.cancel()
         return working.result()
     working.cancel()
-    raise ChildFailed(f"aiops up ended with exit code {ended.result()}")
+    raise ChildFailed(_how_it_ended(up, ended.result()))
+
+
+def _how_it_ended(up: Child, code: int) -> str:
+    return f"{up.name} ended with exit code {code}. The end of {up.log}: {_tail(up.log) or 'nothing'}"
 
 
 async def _appeared(file: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import shutil
@@ -12,20 +13,29 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import IO, Self, TypeAlias
 
 from aiops_host.cli.program import run_async
+from aiops_host.cli.servers import KeptServer
 from aiops_host.data.migrate import LOGIN_ROLES, migrate
-from aiops_host.embedded import EmbeddedPostgres, EmbeddedRedis, EmbeddedServerFailed, unavailable_reason
+from aiops_host.embedded import (
+    EmbeddedPostgres,
+    EmbeddedRedis,
+    EmbeddedServerFailed,
+    FolderInUse,
+    unavailable_reason,
+)
 from aiops_host.settings import Settings
 from aiops_host.trust.vault import create_key_file
 
 ENV_FILE = "aiops.env"
+LOCK_FILE = "up.lock"
 URL_FIELDS = {
     "aiops_app": "DATABASE_URL",
     "aiops_intake": "INTAKE_DATABASE_URL",
     "aiops_sweeper": "SWEEPER_DATABASE_URL",
 }
+Keep: TypeAlias = Callable[[str, EmbeddedPostgres | EmbeddedRedis], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +44,7 @@ class Installation:
 
     folder: Path
     environment: Mapping[str, str]
-    has_redis: bool
+    servers: tuple[KeptServer, ...]
     _stack: ExitStack
 
     @classmethod
@@ -50,18 +60,35 @@ class Installation:
             say: Told what happens, one sentence each.
 
         Raises:
+            FolderInUse: Another installation runs in the folder.
             EmbeddedServerFailed: PostgreSQL is not installed or does not start.
             MigrationRefused: The database cannot be migrated.
         """
         with ExitStack() as stack:
             home = _home(folder, stack)
+            servers: list[KeptServer] = []
+
+            def keep(name: str, server: EmbeddedPostgres | EmbeddedRedis) -> None:
+                servers.append(KeptServer(name, server, say))
+                stack.callback(servers[-1].stop)
+                say(f"{name} runs")
+
             environment = {"AIOPS_KEY_FILE": settings.key_file or str(_key(home)), **listen}
-            environment |= _postgres(settings, home, stack, say)
-            redis_url = settings.redis_url or _redis(stack, say)
+            environment |= _postgres(settings, home, keep, say)
+            redis_url = settings.redis_url or _redis(home, keep, say)
             environment |= {"AIOPS_REDIS_URL": redis_url} if redis_url else {}
             public = {k: v for k, v in environment.items() if "MIGRATE" not in k}
             _write_env(home / ENV_FILE, public)
-            return cls(home, public, bool(redis_url), stack.pop_all())
+            return cls(home, public, tuple(servers), stack.pop_all())
+
+    def look_after_servers(self) -> None:
+        """Start servers again that have ended.
+
+        Raises:
+            EmbeddedServerFailed: One cannot be started, or keeps ending.
+        """
+        for server in self.servers:
+            server.look_after()
 
     def close(self) -> None:
         """Stop the servers; remove the folder if it was a fresh one."""
@@ -83,8 +110,28 @@ def _home(folder: Path | None, stack: ExitStack) -> Path:
         stack.callback(shutil.rmtree, home, ignore_errors=True)
         return home
     home = folder.expanduser().absolute()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = stack.enter_context((home / LOCK_FILE).open("a+"))
+    except OSError as error:
+        raise EmbeddedServerFailed(f"cannot keep data in {home}: {error.strerror}") from None
+    _claim(home, lock)
     return home
+
+
+def _claim(home: Path, lock: IO[str]) -> None:
+    """Hold the lock, which the kernel lets go however this process ends; it names who holds it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        owner = lock.read().strip()
+        raise FolderInUse(
+            f"{home} is in use by another `aiops up`, process {owner}: stop that one, or choose another --data folder."
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
 
 
 def _key(home: Path) -> Path:
@@ -94,7 +141,7 @@ def _key(home: Path) -> Path:
     return key
 
 
-def _postgres(settings: Settings, home: Path, stack: ExitStack, say: Callable[[str], None]) -> dict[str, str]:
+def _postgres(settings: Settings, home: Path, keep: Keep, say: Callable[[str], None]) -> dict[str, str]:
     if settings.database_url:
         urls = {
             "aiops_app": settings.database_url,
@@ -107,23 +154,23 @@ def _postgres(settings: Settings, home: Path, stack: ExitStack, say: Callable[[s
         if reason := unavailable_reason():
             raise EmbeddedServerFailed(f"{reason} Or set AIOPS_DATABASE_URL to a PostgreSQL of yours.")
         server = EmbeddedPostgres.start(home / "postgres")
-        stack.callback(server.stop)
+        keep("PostgreSQL", server)
         urls = {role: server.url(role, server.password(role)) for role in LOGIN_ROLES}
         migrate_url = server.superuser_url
-        say("PostgreSQL runs")
     if migrate_url:
         for line in run_async(lambda: migrate(migrate_url, urls.values())):
             say(line)
     return {f"AIOPS_{URL_FIELDS[role]}": url for role, url in urls.items()}
 
 
-def _redis(stack: ExitStack, say: Callable[[str], None]) -> str:
-    server = EmbeddedRedis.start()
+def _redis(home: Path, keep: Keep, say: Callable[[str], None]) -> str:
+    logs = home / "log"
+    logs.mkdir(exist_ok=True)
+    server = EmbeddedRedis.start(logs / "redis.log")
     if server is None:
         say("no Redis on this machine; the worker looks for work in PostgreSQL every second")
         return ""
-    stack.callback(server.stop)
-    say("Redis runs")
+    keep("Redis", server)
     return server.url
 
 

@@ -102,4 +102,8 @@ def measured(settings: Settings, metrics: Metrics) -> Iterator[dict[str, str]]:
 
 
 def _is_refusal(error: AiopsError) -> bool:
-    return isinstance(error, ConfigInvalid | PluginConflict) or type(error).__name__ in {"RoleRefused", "KeyRefused"}
+    return isinstance(error, ConfigInvalid | PluginConflict) or type(error).__name__ in {
+        "RoleRefused",
+        "KeyRefused",
+        "FolderInUse",
+    }

@@ -46,10 +46,12 @@ def up(folder: Path | None, fresh: bool, **options: Any) -> int:
     }
     installation = Installation.prepare(_settings(), home, listen, _say)
     try:
-        return _supervise(installation, options, stop)
+        code = _supervise(installation, options, stop)
     finally:
         installation.close()
 
+    _say("Stopped.")
+    return code
 
 class _Stop:
     """Whether it is time to end."""
@@ -97,6 +99,7 @@ def _supervise(installation: Any, options: dict[str, Any], stop: _Stop) -> int:
             for part in ended:
                 _say(f"aiops {part.name} ended; starting it again")
                 part.restart()
+            installation.look_after_servers()
             if ended:
                 _write_state(installation, parts, options["state_file"], login)
         return 0

@@ -22,6 +22,7 @@ from aiops_core.errors import AiopsError
 LONGEST_SOCKET_FOLDER = 89
 START_SECONDS = 60.0  # recovery after a crash replays the log first
 STOP_SECONDS = 30.0
+KILLED = 128  # above it, a shell's status names the signal that ended the command
 
 # Ends the server when the pipe on its standard input closes, which the kernel does however the owner ends; a parent-death
 # signal would need Linux and a main thread. The server's own end is waited for, so that the owner learns of that too.
@@ -36,7 +37,7 @@ echo "$server"
 exec >/dev/null
 wait "$server"; status=$?
 kill -KILL "$watch" 2>/dev/null
-cd / && rm -rf "$folder"
+cd / && rm -rf "$folder" 2>/dev/null
 exit "$status"
 """
 
@@ -46,6 +47,13 @@ _ENVIRONMENT: Mapping[str, str] = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC
 
 class EmbeddedServerFailed(AiopsError):
     """An embedded server could not be started."""
+
+
+class FolderInUse(EmbeddedServerFailed):
+    """Another installation works in the folder.
+
+    Host: refuses to start, exit code 2.
+    """
 
 
 class Identity(TypedDict, total=False):
@@ -100,6 +108,10 @@ class Child:
     def is_running(self) -> bool:
         """Tell whether the server has not ended by itself."""
         return self.keeper.poll() is None
+
+    def was_killed(self) -> bool:
+        """Tell whether a signal ended the server."""
+        return self.keeper.wait() > KILLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +188,16 @@ def package_folder(name: str) -> Path | None:
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
-def runtime_folder(account: Account | None) -> Path:
-    """Make a folder of mode 0700 whose path a socket's address can hold and the account can enter."""
+def runtime_folder(account: Account | None, again: Path | None = None) -> Path:
+    """Make a folder of mode 0700 whose path a socket's address can hold and the account can enter.
+
+    ``again`` is one made before, whose server has ended and taken it along.
+    """
+    if again is not None:
+        again.mkdir(mode=0o700)
+        if account:
+            account.own(again)
+        return again
     for base in map(Path, dict.fromkeys([tempfile.gettempdir(), "/tmp", "/var/tmp"])):  # noqa: S108 - mkdtemp below
         if len(os.fsencode(base)) > LONGEST_SOCKET_FOLDER - len("/aiops-12345678"):
             continue
@@ -217,9 +237,14 @@ def await_ready(child: Child, log: Path, ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not ready():
         if not child.is_running() or time.monotonic() > deadline:
-            words = log.read_text(errors="replace").strip().splitlines()[-5:] if log.exists() else []
-            raise EmbeddedServerFailed("the server did not start: " + (" | ".join(words) or "it said nothing"))
+            raise EmbeddedServerFailed(f"the server did not start: {last_words(log)}")
         time.sleep(0.005)
+
+
+def last_words(log: Path) -> str:
+    """Return the end of a server's log on one line."""
+    words = log.read_text(errors="replace").strip().splitlines()[-5:] if log.exists() else []
+    return " | ".join(words) or "it said nothing"
 
 
 def write_secret(file: Path, text: str, account: Account | None = None) -> None:

@@ -20,6 +20,7 @@ from aiops_host.embedded.child import (
     Account,
     Child,
     EmbeddedServerFailed,
+    FolderInUse,
     Launch,
     account_for,
     await_ready,
@@ -31,6 +32,7 @@ from aiops_host.embedded.child import (
 
 SUPERUSER = "aiops_superuser"
 DATABASE = "aiops"
+LOG = "postgres.log"
 REMAINS_SECONDS = 10.0
 
 
@@ -53,6 +55,7 @@ class EmbeddedPostgres:
     data_dir: Path
     _child: Child
     _lock: IO[str]
+    _settings: Mapping[str, str]
 
     @classmethod
     def start(cls, data_dir: Path | None = None, *, fsync: bool = True, max_connections: int = 200) -> EmbeddedPostgres:
@@ -66,23 +69,54 @@ class EmbeddedPostgres:
         Raises:
             EmbeddedServerFailed: Not installed, the folder is in use, or the server refused, in its own words.
         """
+        return cls._start(data_dir, None, {**_durability(fsync), "max_connections": str(max_connections)})
+
+    @classmethod
+    def _start(cls, data_dir: Path | None, again: Path | None, settings: Mapping[str, str]) -> EmbeddedPostgres:
         programs = _postgres_programs()
         if programs is None:
             raise EmbeddedServerFailed(unavailable_reason())
         account = account_for(data_dir and data_dir / "cluster")
         with contextlib.ExitStack() as undo:
-            runtime = runtime_folder(account)
+            runtime = runtime_folder(account, again)
             undo.callback(shutil.rmtree, runtime, ignore_errors=True)
             home = data_dir.absolute() if data_dir else runtime / "data"
             lock = _claim(home, account if data_dir is None else None)
             undo.callback(lock.close)
-            launch = Launch(account, runtime, home / "cluster", home / "postgres.log", (lock.fileno(),))
+            launch = Launch(account, runtime, home / "cluster", home / LOG, (lock.fileno(),))
             binaries = within_reach(programs, launch) / "bin"
             if not launch.cwd.exists():
-                _create_cluster(binaries, launch, fsync=fsync)
-            child = _run_postgres(binaries, launch, {**_durability(fsync), "max_connections": str(max_connections)})
+                _create_cluster(binaries, launch, quick="fsync" in settings)
+            child = _run_postgres(binaries, launch, settings)
             undo.pop_all()
-        return cls(child.pid, runtime, home, child, lock)
+        return cls(child.pid, runtime, home, child, lock, settings)
+
+    @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.data_dir / LOG
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server has not ended by itself."""
+        return self._child.is_running()
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a signal ended the server."""
+        return self._child.was_killed()
+
+    def started_again(self) -> EmbeddedPostgres:
+        """Start the server that ended over the same kept folder, at the same address with the same passwords.
+
+        Raises:
+            EmbeddedServerFailed: The server refused, in its own words, or its data went with it.
+        """
+        self._lock.truncate(0)  # nobody's any more; the claim waits for what the old server's processes still write
+        self.stop()
+        if not self.data_dir.exists():
+            raise EmbeddedServerFailed("the server ended, and with it the temporary folder of its data")
+        return self._start(self.data_dir, self.socket_folder, self._settings)
 
     @property
     def superuser_url(self) -> str:
@@ -137,7 +171,7 @@ def _claim(home: Path, account: Account | None) -> IO[str]:
         owner = lock.read()
         if time.monotonic() > deadline or _is_alive(owner):
             lock.close()
-            raise EmbeddedServerFailed(f"{home} is in use by process {owner}: stop that one, or choose another folder")
+            raise FolderInUse(f"{home} is in use by process {owner}: stop that one, or choose another folder")
         time.sleep(0.02)
     lock.truncate(0)
     lock.write(str(os.getpid()))
@@ -172,7 +206,7 @@ def _is_alive(pid: str) -> bool:
     return True
 
 
-def _create_cluster(binaries: Path, launch: Launch, *, fsync: bool) -> None:
+def _create_cluster(binaries: Path, launch: Launch, *, quick: bool) -> None:
     """Run initdb beside the final place and move it there when complete: a kill meanwhile leaves nothing half made."""
     making = launch.cwd.with_name("cluster.new")
     shutil.rmtree(making, ignore_errors=True)
@@ -182,10 +216,10 @@ def _create_cluster(binaries: Path, launch: Launch, *, fsync: bool) -> None:
     if launch.account:
         launch.account.own(making)
     setup = Launch(launch.account, launch.runtime, making, launch.log, launch.inherited)
-    quick = [] if fsync else ["--no-sync"]
+    sync = ["--no-sync"] if quick else []
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     access = ["--auth=scram-sha-256", f"--username={SUPERUSER}", f"--pwfile={password}"]
-    initialise: list[str | Path] = [binaries / "initdb", "-D", _data_argument(setup), *access, *locale, *quick]
+    initialise: list[str | Path] = [binaries / "initdb", "-D", _data_argument(setup), *access, *locale, *sync]
     setup.run(initialise)
     password.unlink()
     alone: list[str | Path] = [binaries / "postgres", "--single", "-D", _data_argument(setup), "postgres"]

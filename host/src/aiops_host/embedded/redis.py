@@ -45,37 +45,63 @@ class EmbeddedRedis:
 
     pid: int
     url: str
+    log: Path
     _child: Child
+    _program: Path
+    _password: str
 
     @classmethod
-    def start(cls) -> EmbeddedRedis | None:
+    def start(cls, log: Path | None = None) -> EmbeddedRedis | None:
         """Start the Redis of the wheel, else ``redis-server`` or ``valkey-server`` found on PATH.
+
+        Args:
+            log: File it writes to; None means one that goes with the server.
 
         Returns:
             The running server; None when this machine has no Redis that starts, each failure logged.
         """
         for program in _programs():
             try:
-                return cls._start(program)
+                return cls._start(program, secrets.token_urlsafe(24), log)
             except EmbeddedServerFailed as error:
                 logger.warning("%s: %s", program, error)
         return None
 
     @classmethod
-    def _start(cls, program: Path) -> EmbeddedRedis:
+    def _start(cls, program: Path, password: str, log: Path | None, again: Path | None = None) -> EmbeddedRedis:
         account = account_for()
-        runtime = runtime_folder(account)
+        runtime = runtime_folder(account, again)
         with contextlib.ExitStack() as undo:
             undo.callback(shutil.rmtree, runtime, ignore_errors=True)
-            address, password = runtime / "redis.sock", secrets.token_urlsafe(24)
+            address = runtime / "redis.sock"
             settings = runtime / "redis.conf"  # a file, because any user of the machine can read a command line
             write_secret(settings, _SETTINGS.format(address=address, password=password), account)
-            launch = Launch(account, runtime, runtime, runtime / "redis.log")
+            launch = Launch(account, runtime, runtime, log or runtime / "redis.log")
             child = launch.spawn([within_reach(program, launch), settings], signal.SIGTERM)
             undo.callback(child.stop)
             await_ready(child, launch.log, lambda: _answers(address))
             undo.pop_all()
-        return cls(child.pid, f"unix://:{password}@{address}", child)
+        return cls(child.pid, f"unix://:{password}@{address}", launch.log, child, program, password)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server has not ended by itself."""
+        return self._child.is_running()
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a signal ended the server."""
+        return self._child.was_killed()
+
+    def started_again(self) -> EmbeddedRedis:
+        """Start the server that ended, empty, at the same address with the same password.
+
+        Raises:
+            EmbeddedServerFailed: It does not start, in its own words.
+        """
+        self.stop()
+        log = None if self.log.parent == self._child.runtime else self.log
+        return self._start(self._program, self._password, log, self._child.runtime)
 
     def stop(self) -> None:
         """End the server. Harmless when repeated."""
