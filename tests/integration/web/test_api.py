@@ -145,7 +145,7 @@ async def test_a_route_that_asks_for_nothing_is_refused(
 
 async def test_roles_bound_what_a_person_may_do(http: httpx.AsyncClient, staff: Staff, door: Door) -> None:
     """Reading is for all, replaying for technicians, connections for administrators, tenants for the platform."""
-    delivery = await delivered(door)
+    delivery = await delivered(door)  # queued already: whoever may replay it is told so
     replay, pause = (
         f"/api/v1/deliveries/{delivery}/replay",
         f"/api/v1/connections/{door.connection.connection_id}/pause",
@@ -160,9 +160,9 @@ async def test_roles_bound_what_a_person_may_do(http: httpx.AsyncClient, staff: 
         ]
 
     assert await statuses(staff.reader_a) == [200, 403, 403, 403]
-    assert await statuses(staff.technician_a) == [200, 202, 403, 403]
-    assert await statuses(staff.admin_a) == [200, 202, 200, 403]
-    assert await statuses(staff.platform, "?tenant=tenant-a") == [200, 202, 200, 200]
+    assert await statuses(staff.technician_a) == [200, 409, 403, 403]
+    assert await statuses(staff.admin_a) == [200, 409, 200, 403]
+    assert await statuses(staff.platform, "?tenant=tenant-a") == [200, 409, 200, 200]
     assert await statuses(staff.admin_b) == [200, 404, 404, 403]
 
 
@@ -271,7 +271,7 @@ async def test_a_replay_queues_the_delivery_again(
     """A replay is due at once, by hand, with all tries before it; an ignored one is run on."""
     delivery = await delivered(door, kind="updated")
     async with opened.tenant(door.tenant.tenant_id) as con:
-        await con.execute("update delivery set tries = 5, due_at = now() + interval '1 day'")
+        await con.execute("update delivery set tries = 5, crashes = 2, due_at = now() + interval '1 day'")
     answer = await http.post(
         f"/api/v1/deliveries/{delivery}/replay", headers=staff.technician_a, json={"dry_run": True, "post_again": True}
     )
@@ -279,31 +279,76 @@ async def test_a_replay_queues_the_delivery_again(
     assert (answer.status_code, shown["state"], shown["action"]) == (202, "queued", "run")
     assert (shown["trigger"], shown["dry_run"], shown["reason"], shown["finished_at"]) == ("manual", True, None, None)
     async with opened.tenant(door.tenant.tenant_id) as con:
-        row = await con.fetchrow("select tries, post_again, due_at <= clock_timestamp() as due from delivery")
-    assert (row["tries"], row["post_again"], row["due"]) == (0, 1, True)
+        row = await con.fetchrow("select tries, crashes, post_again, due_at <= clock_timestamp() as due from delivery")
+    assert (row["tries"], row["crashes"], row["post_again"], row["due"]) == (0, 0, 1, True)
     await asyncio.sleep(0)
     assert bell.heard == [(door.tenant.tenant_id, UUID(delivery))]
 
 
-@pytest.mark.parametrize("state", ["running", "posting"])
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("running", "is being worked on; replay it once it has ended"),
+        ("posting", "is being worked on; replay it once it has ended"),
+        ("queued", "is queued already and will be worked on by itself"),
+    ],
+)
 async def test_what_is_being_worked_on_is_not_replayed(
-    http: httpx.AsyncClient, staff: Staff, door: Door, opened: Database, state: str
+    http: httpx.AsyncClient, staff: Staff, door: Door, opened: Database, state: str, says: str
 ) -> None:
-    """A delivery in a worker's hands answers 409 and stays as it is."""
+    """A delivery in a worker's hands, or next in line, answers 409 with the reason and stays as it is."""
     delivery = await delivered(door)
     async with opened.tenant(door.tenant.tenant_id) as con:
-        await con.execute("update delivery set state = $1", state)
-    answer = await http.post(f"/api/v1/deliveries/{delivery}/replay", headers=staff.technician_a, json={})
-    assert (answer.status_code, answer.json()["code"]) == (409, "replay-refused")
+        await con.execute("update delivery set state = $1, attempt = 1, tries = 1", state)
+        before = await con.fetchrow("select * from delivery")
+    for options in ({}, {"dry_run": True}, {"post_again": True}):
+        answer = await http.post(f"/api/v1/deliveries/{delivery}/replay", headers=staff.technician_a, json=options)
+        assert (answer.status_code, answer.json()["code"]) == (409, "replay-refused")
+        assert says in answer.json()["detail"]
     async with opened.tenant(door.tenant.tenant_id) as con:
-        assert await con.fetchval("select state from delivery") == state
+        assert await con.fetchrow("select * from delivery") == before
+
+
+async def test_a_delivery_that_waits_for_its_next_try_is_tried_now(
+    http: httpx.AsyncClient, staff: Staff, door: Door, opened: Database
+) -> None:
+    """A replay brings the next try forward with all tries before it; a dry run, which would replace it, is refused."""
+    delivery = await delivered(door)
+    path = f"/api/v1/deliveries/{delivery}/replay"
+    async with opened.tenant(door.tenant.tenant_id) as con:
+        await con.execute("update delivery set attempt = 4, tries = 4, due_at = now() + interval '1 day'")
+    refused = await http.post(path, headers=staff.technician_a, json={"dry_run": True})
+    assert (refused.status_code, refused.json()["code"]) == (409, "replay-refused")
+    assert "queued for its next try at 20" in refused.json()["detail"]
+    answer = await http.post(path, headers=staff.technician_a, json={})
+    assert (answer.status_code, answer.json()["trigger"]) == (202, "manual")
+    async with opened.tenant(door.tenant.tenant_id) as con:
+        row = await con.fetchrow("select tries, dry_run, due_at <= clock_timestamp() as due from delivery")
+    assert dict(row) == {"tries": 0, "dry_run": False, "due": True}
+
+
+async def test_a_replay_waits_for_its_paused_connection(
+    http: httpx.AsyncClient, staff: Staff, door: Door, opened: Database
+) -> None:
+    """What a paused connection holds back is not queued once more: the refusal says what to resume."""
+    delivery = await delivered(door)
+    async with opened.tenant(door.tenant.tenant_id) as con:
+        await con.execute("update connection set state = 'paused'")
+        name = await con.fetchval("select name from connection")
+    answer = await http.post(f"/api/v1/deliveries/{delivery}/replay", headers=staff.technician_a, json={})
+    assert answer.status_code == 409
+    assert f"its paused connection {name!r}: resume that" in answer.json()["detail"]
 
 
 async def test_what_names_no_ticket_is_not_replayed(http: httpx.AsyncClient, staff: Staff, door: Door) -> None:
-    """A delivery nobody could read has nothing to run on."""
+    """A delivery nobody could read has nothing to run on; the refusal says why, and what to do."""
     answer = await door.post(b"not json")
-    path = f"/api/v1/deliveries/{answer.json()['delivery_id']}/replay"
-    assert (await http.post(path, headers=staff.technician_a, json={})).status_code == 409
+    path = f"/api/v1/deliveries/{answer.json()['delivery_id']}"
+    reason = (await http.get(path, headers=staff.technician_a)).json()["delivery"]["reason"]
+    refused = await http.post(f"{path}/replay", headers=staff.technician_a, json={})
+    assert refused.status_code == 409
+    assert reason.rstrip(".") in refused.json()["detail"]
+    assert "Correct what postbox sends" in refused.json()["detail"]
 
 
 async def test_a_connection_is_made_and_its_secrets_are_shown_once(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
@@ -13,8 +13,12 @@ from aiops_core.compose import plain_text
 from aiops_core.tickets import Enhancement
 from aiops_host.cli.program import as_json, opened, print_json, print_table, run, run_async
 
+if TYPE_CHECKING:
+    from aiops_host.data.deliveries import AttemptView, DeliverySummary
+
 tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose deliveries")
 
+TIME = "%Y-%m-%d %H:%M:%S"
 
 deliveries = click.Group("deliveries", help="List, show and replay deliveries.", no_args_is_help=True)
 
@@ -41,10 +45,7 @@ def list_(slug: str, state: Any, ticket: str | None, limit: int, cursor: str | N
     if as_json:
         print_json(page)
         return
-    rows = [
-        (d.id, f"{d.received_at:%Y-%m-%d %H:%M:%S}", d.ticket_id, d.kind, d.state, d.attempt, d.reason)
-        for d in page.items
-    ]
+    rows = [(d.id, f"{d.received_at:{TIME}}", d.ticket_id, d.kind, d.state, d.attempt, d.reason) for d in page.items]
     print_table(rows, ("DELIVERY", "RECEIVED (UTC)", "TICKET", "KIND", "STATE", "ATTEMPT", "REASON"))
     if page.next:
         click.echo(f"\nmore: --cursor {page.next}")
@@ -71,17 +72,28 @@ def show(delivery_id: UUID, slug: str, as_json: bool) -> None:
         print_json({**msgspec.to_builtins(detail), "runs": msgspec.to_builtins(runs)})
         return
     about = detail.delivery
-    click.echo(f"delivery {about.id}  ticket {about.ticket_id}  {about.state}  {about.reason or ''}".rstrip())
+    click.echo(f"delivery {about.id}  ticket {about.ticket_id or '-'}  {about.state}  {about.reason or ''}".rstrip())
+    click.echo(f"  received {about.received_at:{TIME}} UTC{_what_is_next(about)}")
     for attempt in detail.attempts:
-        click.echo(
-            f"  attempt {attempt.number} ({attempt.trigger}): {attempt.outcome or 'running'} {attempt.reason or ''}"
-        )
+        click.echo(_attempt(attempt))
     for run_ in runs:
         click.echo(f"  run {run_.run.id}: {run_.run.state} {run_.run.error or ''}".rstrip())
         for step in run_.steps:
             click.echo(f"    {step.name}: {step.milliseconds:.0f} ms {step.error or ''}".rstrip())
         if run_.enhancement:
             click.echo("\n" + plain_text(msgspec.convert(run_.enhancement, Enhancement)))
+
+
+def _what_is_next(about: DeliverySummary) -> str:
+    if about.state == "queued":
+        return f", next try at {about.due_at:{TIME}} UTC"
+    return f", ended {about.finished_at:{TIME}} UTC" if about.finished_at else ""
+
+
+def _attempt(attempt: AttemptView) -> str:
+    until = f" to {attempt.finished_at:{TIME}}" if attempt.finished_at else ""
+    what = f"  attempt {attempt.number} ({attempt.trigger}): {attempt.outcome or 'running'}"
+    return f"{what}  {attempt.started_at:{TIME}}{until} UTC  {attempt.reason or ''}".rstrip()
 
 
 @deliveries.command()
@@ -91,7 +103,10 @@ def show(delivery_id: UUID, slug: str, as_json: bool) -> None:
 @click.option("--post-again", is_flag=True, help="Post a further note even if one is on the ticket")
 @as_json
 def replay(delivery_id: UUID, slug: str, dry_run: bool, post_again: bool, as_json: bool) -> None:
-    """Work on a delivery once more; a note that is already on the ticket is left alone."""
+    """Work on a delivery once more; a note that is already on the ticket is left alone.
+
+    One that waits for its next try is tried now. One that is queued or being worked on is refused: it needs no replay.
+    """
     from aiops_host.data import deliveries as store  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.data import tenants  # noqa: PLC0415
 

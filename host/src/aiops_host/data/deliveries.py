@@ -191,20 +191,18 @@ async def show(database: Database, tenant_id: UUID, delivery_id: UUID) -> Delive
 async def replay(database: Database, tenant_id: UUID, delivery_id: UUID, options: ReplayOptions) -> DeliverySummary:
     """Queue a delivery once more, by a person's wish, with all its tries before it.
 
+    One that waits for its next try is tried now, unless as a dry run, which would take the place of that try.
+
     Raises:
         UnknownDelivery: The tenant has none of that id.
-        ReplayRefused: It is being worked on, or names no ticket.
+        ReplayRefused: It is being or about to be worked on, or names no ticket.
     """
     async with database.tenant(tenant_id) as con:
-        found = await con.fetchrow(
-            "select state, ticket_id from delivery where delivery_id = $1 for update", delivery_id
-        )
+        found = await con.fetchrow(_REPLAYED, delivery_id)
         if found is None:
             raise UnknownDelivery
-        if found["state"] in ("running", "posting"):
-            raise ReplayRefused("The delivery is being worked on; replay it when that has ended.")
-        if found["ticket_id"] is None:
-            raise ReplayRefused("The delivery names no ticket, so there is nothing to run on; have it sent again.")
+        if refusal := _replay_refusal(found, dry_run=options.dry_run):
+            raise ReplayRefused(refusal)
         await con.execute(
             "update delivery set state = 'queued', trigger = 'manual', tries = 0, crashes = 0, reason = null, "
             "action = case when action = 'none' then 'run' else action end, dry_run = $2, "
@@ -216,6 +214,37 @@ async def replay(database: Database, tenant_id: UUID, delivery_id: UUID, options
         )
         row = await con.fetchrow(f"{_SUMMARY} where d.delivery_id = $1", delivery_id)
     return DeliverySummary(**dict(row))
+
+
+_REPLAYED = """
+    select d.state, d.ticket_id, d.reason, d.due_at, d.attempt > 0 and d.due_at > clock_timestamp() as waits,
+           c.name as connection, c.ticketing_tool, c.state = 'paused' as paused
+    from delivery d
+    join connection c on c.tenant_id = d.tenant_id and c.connection_id = d.connection_id
+    where d.delivery_id = $1 for update of d
+"""
+
+
+def _replay_refusal(found: Mapping[str, Any], *, dry_run: bool) -> str | None:
+    """Say why the delivery is not to be replayed now and what to do instead, or return None."""
+    if found["ticket_id"] is None:
+        why = str(found["reason"] or "nobody could read it").rstrip(".")
+        return (
+            f"The webhook names no ticket, so there is nothing to replay: {why}. Correct what {found['ticketing_tool']} "
+            f"sends for the connection {found['connection']!r}, then send it again, for instance by changing the ticket."
+        )
+    if found["state"] == "queued" and found["paused"]:
+        return f"The delivery is queued and waits for its paused connection {found['connection']!r}: resume that."
+    if found["state"] == "queued" and found["waits"] and dry_run:
+        return (
+            f"The delivery is queued for its next try at {found['due_at']:%Y-%m-%d %H:%M:%S} UTC, whose place a dry run "
+            "would take. Replay it for real to have that try now, or once it has ended."
+        )
+    if found["state"] == "queued" and not found["waits"]:
+        return "The delivery is queued already and will be worked on by itself; replay it once it has ended."
+    if found["state"] in ("running", "posting"):
+        return "The delivery is being worked on; replay it once it has ended."
+    return None
 
 
 async def _effects(con: Connection, delivery_id: UUID) -> list[EffectView]:
