@@ -7,38 +7,99 @@ import asyncio
 import json
 import secrets
 import sys
-from dataclasses import asdict, replace
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
-from benchmarks.faults.faults import FAULTS, SHORT, run
+from benchmarks.faults.checker import Verdict
+from benchmarks.faults.faults import FAULTS, SHORT, Fault
+from benchmarks.faults.pool import exhaust
+from benchmarks.faults.running import alone
+
+POOL = "pool"
+POOL_COUNT = 200
+HEAD = (
+    f"{'fault':34} {'row':>9} {'deliveries':>10} {'lost':>5} {'doubled':>8} {'crossed':>8} {'seconds':>8}  recovery, s"
+)
+SHOWN = ("claim_p99", "note_max", "ready_after_fast", "ready_after_immediate", "pickup_max", "done_p95", "terminal_max")
 
 
-def main() -> int:
-    """Run the chosen faults; exit code 1 when something was lost, doubled or crossed."""
-    names = {fault.name: fault for fault in FAULTS}
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the chosen faults; exit code 1 when something was lost, doubled or crossed, or a promise broken."""
+    options = _parser().parse_args(argv)
+    by_name = {fault.name: fault for fault in FAULTS}
+    chosen = _chosen(options, by_name)
+    print(f"seed {options.seed}, timers {options.timers}" + (f", without {options.without}" if options.without else ""))
+    print(HEAD, flush=True)
+    results = []
+    for name in chosen:
+        verdict = asyncio.run(_judged(by_name.get(name), options))
+        row = by_name[name].row if name in by_name else "8"
+        print(_line(name, row, verdict), flush=True)
+        for problem in verdict.problems:
+            print(f"    {problem}")
+        results.append({"fault": name, "row": row, **asdict(verdict)})
+    clean = all(not (r["lost"] or r["doubled"] or r["crossed"] or r["problems"]) for r in results)
+    said = {"seed": options.seed, "timers": options.timers, "without": options.without, "clean": clean}
+    print(json.dumps({**said, "faults": results}))
+    return 0 if clean else 1
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument(
-        "faults", nargs="*", metavar="FAULT", help=f"one of: {', '.join(names)}; the short selection by default"
+        "faults", nargs="*", metavar="FAULT", help="names, or starts of names; a short selection without"
     )
     parser.add_argument("--count", type=int, help="deliveries per fault instead of its own number")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of each fault's own number")
+    parser.add_argument("--tenants", type=int, help="tenants instead of the fault's own number")
     parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="of tickets and schedules")
+    parser.add_argument("--timers", choices=("scaled", "production"), default="scaled", help="the product's waits")
     parser.add_argument("--without", choices=("sweeper", "check", "fencing", "rls"), help="take a guard away")
+    parser.add_argument("--within", type=float, help="seconds to wait for the last end")
     parser.add_argument("--all", action="store_true", help="every fault but the soak")
-    options = parser.parse_args()
-    chosen = [n for n in names if n != "soak"] if options.all else options.faults or list(SHORT)
-    bad = 0
-    print(f"seed {options.seed}")
-    print(f"{'fault':28} {'deliveries':>10} {'lost':>5} {'doubled':>8} {'crossed':>8} {'seconds':>8}  states")
-    for name in chosen:
-        fault = replace(names[name], without=options.without)
-        verdict = asyncio.run(run(fault, seed=options.seed, count=options.count))
-        bad += not verdict.clean
-        print(
-            f"{name:28} {verdict.acknowledged:>10} {verdict.lost:>5} {verdict.doubled:>8} {verdict.crossed:>8} "
-            f"{verdict.seconds:>8.1f}  {json.dumps(verdict.states)}",
-            flush=True,
-        )
-        print(json.dumps({"fault": name, "seed": options.seed, **asdict(verdict)}), file=sys.stderr)
-    return 1 if bad else 0
+    parser.add_argument("--list", action="store_true", help="print the faults and end")
+    return parser
+
+
+def _chosen(options: argparse.Namespace, by_name: dict[str, Fault]) -> list[str]:
+    names = [*by_name, POOL]
+    if options.list:
+        for fault in by_name.values():
+            print(f"{fault.name:34} row {fault.row:>9} {fault.count:>6} deliveries: {fault.promise}")
+        print(f"{POOL:34} row {'8':>9} {POOL_COUNT:>6} lost sessions and failed commits: five of five usable")
+        sys.exit(0)
+    if options.all:
+        return [name for name in names if name != "soak"]
+    found = [n for asked in options.faults or SHORT for n in names if n == asked or n.startswith(f"{asked}@")]
+    found += [n for asked in options.faults for n in names if asked not in names and n.startswith(asked)]
+    if not found:
+        print(f"no fault is called {' or '.join(options.faults)}; see --list", file=sys.stderr)
+        sys.exit(2)
+    return list(dict.fromkeys(found))
+
+
+async def _judged(fault: Fault | None, options: argparse.Namespace) -> Verdict:
+    if fault is None:
+        return await exhaust(seed=options.seed, count=options.count or max(int(POOL_COUNT * options.scale), 1))
+    changes: dict[str, Any] = {"timers": options.timers, "without": options.without}
+    if options.tenants:
+        changes["tenants"] = options.tenants
+    count = options.count or max(int(fault.count * options.scale), 1)
+    began = time.monotonic()
+    try:
+        return await alone(fault, seed=options.seed, count=count, within=options.within, **changes)
+    except Exception as error:  # isolation: one fault that cannot be staged does not hide the others
+        return Verdict(0, 0, 0, 0, {}, time.monotonic() - began, (f"not staged: {type(error).__name__}: {error}",))
+
+
+def _line(name: str, row: str, verdict: Verdict) -> str:
+    shown = ", ".join(f"{key} {verdict.figures[key]:g}" for key in SHOWN if key in verdict.figures)
+    return (
+        f"{name:34} {row:>9} {verdict.deliveries:>10} {verdict.lost:>5} {verdict.doubled:>8} {verdict.crossed:>8} "
+        f"{verdict.seconds:>8.1f}  {shown}"
+    )
 
 
 if __name__ == "__main__":

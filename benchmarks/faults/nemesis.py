@@ -11,8 +11,6 @@ import asyncpg
 from benchmarks.faults.world import World
 from redis.asyncio import Redis
 
-from aiops_host.embedded import EmbeddedPostgres
-
 Blow = Callable[[World, random.Random], Awaitable[None]]
 
 
@@ -39,10 +37,12 @@ async def flush_redis(world: World, _rng: random.Random) -> None:
         await client.aclose()
 
 
-async def stop_redis(world: World, _rng: random.Random) -> None:
-    """End Redis for good."""
+async def restart_redis(world: World, _rng: random.Random) -> None:
+    """Stop Redis, and start it again a second later with nothing in it."""
     if world.redis is not None:
         await asyncio.to_thread(world.redis.stop)
+        await asyncio.sleep(1)
+        await asyncio.to_thread(world.redis.start)
 
 
 async def kill_backends(world: World, rng: random.Random) -> None:
@@ -58,16 +58,26 @@ async def kill_backends(world: World, rng: random.Random) -> None:
         await con.close()
 
 
-async def restart_postgres(world: World, _rng: random.Random) -> None:
-    """Stop PostgreSQL and start it again over the same data and the same socket folder."""
-    data_dir = world.postgres.data_dir
-    await asyncio.to_thread(world.postgres.stop)
-    world.postgres = await asyncio.to_thread(EmbeddedPostgres.start, data_dir)
+async def restart_postgres(world: World, rng: random.Random) -> None:
+    """Stop PostgreSQL, fast or at once, and start it again over the same data at the same address."""
+    await asyncio.to_thread(world.postgres.stop, immediate=rng.random() > 0.5)  # noqa: PLR2004 - one of two
+    await asyncio.to_thread(world.postgres.start)
 
 
-async def haunt(world: World, blows: Sequence[Blow], *, every: float, seed: int) -> None:
-    """Strike every ``every`` seconds until cancelled; what strikes follows from the seed."""
+def at(failpoint: str) -> Blow:
+    """Return the blow that lets the next process die that reaches the failpoint."""
+
+    async def arm(world: World, _rng: random.Random) -> None:
+        world.arm(failpoint)
+
+    return arm
+
+
+async def haunt(world: World, blows: Sequence[Blow], *, every: float, seed: int, most: int | None = None) -> None:
+    """Strike every ``every`` seconds, ``most`` times or until cancelled; what strikes follows from the seed."""
     rng = random.Random(seed)
-    while True:
+    struck = 0
+    while most is None or struck < most:
         await asyncio.sleep(every * (0.5 + rng.random()))
         await rng.choice(blows)(world, rng)
+        struck += 1

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import secrets
-import signal
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
-from uuid import UUID
+from typing import Any
 
-import httpx
+import asyncpg
+from benchmarks.faults.desks import Site, Watch, watched
+from benchmarks.faults.llm import Model, model
+from benchmarks.faults.parts import Death, Process
+from benchmarks.faults.plugins import install
+from benchmarks.faults.servers import Postgres, Redis, redis_program
 
 from aiops_core.plugins import load_plugins
 from aiops_core.tickets import Ticket
-from aiops_demo.simulators import simulator_class
 from aiops_demo.simulators.base import Proof, VendorSimulator
 from aiops_demo.simulators.serving import running
 from aiops_host.cli.installation import free_port
@@ -28,8 +29,7 @@ from aiops_host.data import tenants
 from aiops_host.data.migrate import LOGIN_ROLES, migrate
 from aiops_host.data.retrieval import history
 from aiops_host.data.session import Database
-from aiops_host.embedded import EmbeddedPostgres, EmbeddedRedis
-from aiops_host.trust.connections import NewConnection, create_connection
+from aiops_host.trust.connections import NewConnection, NewSetting, create_connection, set_plugin_setting
 from aiops_host.trust.vault import Vault, create_key_file
 
 VENDORS = ("jira", "servicedesk")
@@ -40,73 +40,32 @@ SCALED: Mapping[str, str] = {
     "AIOPS_SETTLE_DELAY": "2",
     "AIOPS_POLL_INTERVAL": "0.3",
     "AIOPS_RETRY_DELAYS": "0.3,0.6,1,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2",
+    "AIOPS_RECONCILE_DELAYS": "3,3,3,3",
     "AIOPS_DRAIN_TIMEOUT": "10",
-    "AIOPS_LOG_LEVEL": "WARNING",
 }
 """Waits a tenth of the product's, so that a fault and its recovery fit into seconds."""
+ALWAYS: Mapping[str, str] = {"AIOPS_LOG_LEVEL": "WARNING", "AIOPS_METRICS_PORT": "0"}
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """One tenant's connection: its simulator, its endpoint, and the word no other tenant's note may hold."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What world to make.
 
-    tenant_id: UUID
-    slug: str
-    vendor: str
-    simulator: VendorSimulator
-    path: str
-    proof: Proof
-    canary: str
+    ``settings`` are the product's variables beside the timers; ``plugins`` names misbehaving ones to install;
+    ``without`` is a guard to take away; ``vendors`` take turns among the tenants; ``run_on`` is what starts a run; ``llm`` how every tenant's
+    language model misbehaves.
+    """
 
-
-@dataclass(slots=True)
-class Process:
-    """One part of the product; :meth:`start` may be called again after its death."""
-
-    name: str
-    environment: Mapping[str, str]
-    log: Path
-    arguments: Mapping[str, str] = field(default_factory=dict)
-    process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        """Start it and wait until it says that it is ready."""
-        with self.log.open("ab") as errors:
-            self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "benchmarks.faults.launch", self.name),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=errors,
-                env={**_plain_environment(), **self.environment, **self.arguments},
-                cwd=Path(__file__).parents[2],
-            )
-        output = cast("asyncio.StreamReader", self.process.stdout)
-        async with asyncio.timeout(60):
-            line = await output.readline()
-        if not line and self.process.returncode is None:
-            await self.process.wait()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it runs."""
-        return self.process is not None and self.process.returncode is None
-
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send it a signal."""
-        if self.process is not None:
-            with suppress(ProcessLookupError):
-                self.process.send_signal(number)
-
-    async def stop(self) -> None:
-        """End it, at last by SIGKILL."""
-        if self.process is None:
-            return
-        self.kill(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(20):
-                await self.process.wait()
-        except TimeoutError:
-            self.kill()
-            await self.process.wait()
+    tenants: int = 4
+    workers: int = 2
+    timers: str = "scaled"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    plugins: Sequence[str] = ()
+    without: str | None = None
+    lost_wakeups: int = 0
+    vendors: Sequence[str] = VENDORS
+    run_on: tuple[str, ...] = ("opened",)
+    llm: str | None = None
 
 
 @dataclass(slots=True)
@@ -114,94 +73,114 @@ class World:
     """Everything that runs."""
 
     folder: Path
+    plan: Plan
     environment: dict[str, str]
     database: Database
     sites: list[Site]
-    postgres: EmbeddedPostgres
-    redis: EmbeddedRedis | None
+    postgres: Postgres
+    redis: Redis | None
     host: Process
     workers: list[Process]
-    base_url: str
-    once: Path
+    port: int
+    deaths: list[Death]
+    model: Model | None = None
+    numbers: int = 0
 
     @property
     def parts(self) -> list[Process]:
         """Host and workers."""
         return [self.host, *self.workers]
 
-    async def revive(self) -> None:
-        """Start again, as a supervisor does, whatever part has died; until cancelled."""
-        while True:
-            for part in self.parts:
-                if not part.alive:
-                    await part.start()
-            await asyncio.sleep(0.1)
+    def arm(self, failpoint: str, nth: int = 1) -> None:
+        """Let the next process that reaches the failpoint for the ``nth`` time die there, once."""
+        file = self.folder / "armed" / failpoint
+        part = file.with_suffix(".part")
+        part.write_text(str(nth))
+        part.replace(file)
+
+    def armed(self) -> list[str]:
+        """Return the failpoints at which nobody has died yet."""
+        return sorted(file.name for file in (self.folder / "armed").iterdir())
+
+    def disarm(self) -> None:
+        """Let nobody die at a failpoint any more."""
+        for name in self.armed():
+            (self.folder / "armed" / name).unlink(missing_ok=True)
+
+    async def fetch(self, query: str, *values: object) -> list[asyncpg.Record]:
+        """Read as the superuser, over all tenants."""
+        con = await asyncpg.connect(self.postgres.superuser_url)
+        try:
+            return list(await con.fetch(query, *values))
+        finally:
+            await con.close()
 
 
 @asynccontextmanager
-async def made(
-    *,
-    tenants_wanted: int = 4,
-    workers: int = 2,
-    armed: Mapping[str, str] | None = None,
-    scaled: bool = True,
-    without: str | None = None,
-) -> AsyncIterator[World]:
-    """Make a world and take it apart at the end.
-
-    Args:
-        tenants_wanted: How many tenants; vendors take turns.
-        workers: How many worker processes.
-        armed: Environment for the launcher of the parts, such as ``BENCH_KILL``.
-        scaled: Whether waits are a tenth of the product's.
-        without: A guard to take away: one of the launcher's, or ``rls``.
-    """
+async def made(plan: Plan) -> AsyncIterator[World]:
+    """Make a world and take it apart at the end; nothing is left behind."""
     async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aiops-faults-")))
-        postgres = stack.enter_context(await asyncio.to_thread(EmbeddedPostgres.start, folder / "postgres"))
-        redis = EmbeddedRedis.start()
-        if redis is not None:
-            stack.callback(redis.stop)
-        urls = {role: postgres.url(role, postgres.password(role)) for role in LOGIN_ROLES}
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aiops-f")))
+        (folder / "armed").mkdir()
+        postgres = await asyncio.to_thread(Postgres, folder)
+        stack.callback(postgres.stop)
+        redis = _redis(folder, stack)
+        urls = {role: postgres.url(role) for role in LOGIN_ROLES}
         await migrate(postgres.superuser_url, urls.values())
-        if without == "rls":
+        if plan.without == "rls":
             await _drop_rls(postgres.superuser_url)
         create_key_file(folder / "key")
-        environment = _environment(folder, urls, redis, scaled=scaled)
         database = await Database.open(
             {"app": urls["aiops_app"], "sweeper": urls["aiops_sweeper"]}, {"app": 4, "sweeper": 1}
         )
         stack.push_async_callback(database.close)
-        simulators = {vendor: await stack.enter_async_context(_simulated(vendor)) for vendor in VENDORS}
-        vault = Vault.load(folder / "key")
-        sites = [
-            await _site(database, vault, simulators[VENDORS[n % 2]], VENDORS[n % 2], n) for n in range(tenants_wanted)
-        ]
-        arguments = {**(armed or {}), "BENCH_ONCE": str(folder / "once")}
-        if without and without != "rls":
-            arguments["BENCH_WITHOUT"] = without
-        host = Process("serve", environment, folder / "host.log", arguments)
-        crew = [Process("worker", environment, folder / f"worker{n}.log", arguments) for n in range(workers)]
-        base = f"http://127.0.0.1:{environment['AIOPS_PORT']}"
-        world = World(folder, environment, database, sites, postgres, redis, host, crew, base, folder / "once")
+        llm = await stack.enter_async_context(model(plan.llm)) if plan.llm else None
+        makers = _Makers(database, Vault.load(folder / "key"), stack, llm)
+        sites = [await _site(makers, plan, n) for n in range(plan.tenants)]
+        environment = _environment(folder, plan, urls, redis)
+        deaths: list[Death] = []
+        host = Process("serve", environment, folder / "host.log", deaths)
+        crew = [Process("worker", environment, folder / f"worker{n}.log", deaths) for n in range(plan.workers)]
+        port = int(environment["AIOPS_PORT"])
+        world = World(folder, plan, environment, database, sites, postgres, redis, host, crew, port, deaths, llm)
         for part in world.parts:
             stack.push_async_callback(part.stop)
         await asyncio.gather(*(part.start() for part in world.parts))
         yield world
 
 
-@asynccontextmanager
-async def _simulated(vendor: str) -> AsyncIterator[VendorSimulator]:
-    simulator = simulator_class(vendor)(token=secrets.token_hex(16))
-    async with running(simulator):
-        yield simulator
+def _redis(folder: Path, stack: AsyncExitStack) -> Redis | None:
+    program = redis_program()
+    if program is None:
+        return None
+    redis = Redis(program, folder)
+    stack.callback(redis.stop)
+    return redis
 
 
-async def _site(database: Database, vault: Vault, simulator: VendorSimulator, vendor: str, number: int) -> Site:
+@dataclass(frozen=True, slots=True)
+class _Makers:
+    database: Database
+    vault: Vault
+    stack: AsyncExitStack
+    llm: Model | None
+
+
+async def _site(makers: _Makers, plan: Plan, number: int) -> Site:
+    database, vault = makers.database, makers.vault
+    vendor, watch = plan.vendors[number % len(plan.vendors)], Watch()
+    simulator = watched(vendor, secrets.token_hex(16), watch)
+    await makers.stack.enter_async_context(running(simulator))
     slug, canary = f"tenant-{number}", f"canary{secrets.token_hex(6)}"
     tenant = await tenants.create(database, slug, slug)
-    new = NewConnection(name="bench", ticketing_tool=vendor, config=_config(vendor, simulator))
-    created = await create_connection(database, vault, load_plugins().registry, tenant.id, new)
+    new = NewConnection(
+        name="bench",
+        ticketing_tool=vendor,
+        config=_config(vendor, simulator),
+        run_on=plan.run_on,  # type: ignore[arg-type]
+    )
+    registry = load_plugins().registry
+    created = await create_connection(database, vault, registry, tenant.id, new)
     past = Ticket(
         id=f"PAST-{number}",
         title="VPN drops every morning",
@@ -212,8 +191,14 @@ async def _site(database: Database, vault: Vault, simulator: VendorSimulator, ve
     )
     async with database.tenant(tenant.id) as con:
         await history.upsert(con, [past], connection_id=None, source="bench")
+        connection = await con.fetchval("select connection_id from connection")
+    if makers.llm is not None:
+        asked = {"model": "openai/stub", "api_base": makers.llm.url, "api_key": "bench", "timeout": 60}
+        setting = NewSetting(kind="llm-backend", name="litellm", config={"models": [asked]})
+        await set_plugin_setting(database, vault, registry, tenant.id, setting)
     proof = Proof(secret=created.webhook_secret, headers=created.headers)
-    return Site(tenant.id, slug, vendor, simulator, created.webhook_url, proof, canary)
+    path = created.webhook_url[created.webhook_url.index("/webhooks/") :]
+    return Site(number, tenant.id, connection, slug, vendor, simulator, watch, path, proof, canary)
 
 
 def _config(vendor: str, simulator: VendorSimulator) -> dict[str, Any]:
@@ -222,21 +207,29 @@ def _config(vendor: str, simulator: VendorSimulator) -> dict[str, Any]:
     return {"base_url": simulator.url, "technician_key": simulator.token, "calls_per_minute": 60_000}
 
 
-def _environment(folder: Path, urls: Mapping[str, str], redis: EmbeddedRedis | None, *, scaled: bool) -> dict[str, str]:
-    return {
-        **(SCALED if scaled else {}),
+def _environment(folder: Path, plan: Plan, urls: Mapping[str, str], redis: Redis | None) -> dict[str, str]:
+    environment = {
+        **(SCALED if plan.timers == "scaled" else {}),
+        **ALWAYS,
+        **plan.settings,
         "AIOPS_DATABASE_URL": urls["aiops_app"],
         "AIOPS_INTAKE_DATABASE_URL": urls["aiops_intake"],
         "AIOPS_SWEEPER_DATABASE_URL": urls["aiops_sweeper"],
         "AIOPS_REDIS_URL": redis.url if redis else "",
         "AIOPS_KEY_FILE": str(folder / "key"),
         "AIOPS_PORT": str(free_port()),
+        "BENCH_ARMED": str(folder / "armed"),
+        "BENCH_LOST_WAKEUPS": str(plan.lost_wakeups),
     }
+    if plan.without and plan.without != "rls":
+        environment["BENCH_WITHOUT"] = plan.without
+    if plan.plugins:
+        installed = install(folder / "plugins", plan.plugins)
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH")]))
+    return environment
 
 
 async def _drop_rls(superuser_url: str) -> None:
-    import asyncpg  # noqa: PLC0415 - for the negative control only
-
     con = await asyncpg.connect(superuser_url)
     try:
         for row in await con.fetch("select relname from pg_class where relrowsecurity and relkind = 'r'"):
@@ -245,13 +238,18 @@ async def _drop_rls(superuser_url: str) -> None:
         await con.close()
 
 
-def _plain_environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if not k.startswith(("AIOPS_", "BENCH_"))}
-
-
-async def open_ticket(http: httpx.AsyncClient, site: Site, ticket: Mapping[str, Any]) -> dict[str, Any]:
-    """Add a ticket to the site's simulator and return it in the vendor's own JSON."""
-    vendor = site.simulator.to_vendor(ticket)
-    answer = await http.post(f"{site.simulator.url}/_/tickets", content=json.dumps(vendor))
-    answer.raise_for_status()
-    return site.simulator.ticket(str(ticket["ticket_id"]))
+async def ready(world: World, within: float = 60.0) -> float:
+    """Wait until the host answers that it is ready; return the seconds it took."""
+    began = time.monotonic()
+    while time.monotonic() < began + within:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+            writer.write(b"GET /health/ready HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            if answer.startswith(b"HTTP/1.1 200"):
+                return time.monotonic() - began
+        except OSError:
+            pass
+        await asyncio.sleep(0.05)
+    raise TimeoutError("the host did not get ready")
