@@ -108,6 +108,9 @@ def _show(stage: Stage, found: Sequence[TicketOutcome], options: dict[str, Any],
         click.echo(f"\nDashboard  {state['admin_url']}\nAPI        {state['base_url']}/docs\n\nLogins")
         for user in state["users"]:
             click.echo(f"  {user['email']}  {user['password']}  {user['role']} {user['tenant'] or ''}".rstrip())
+        click.echo("\nMetrics")
+        for name, url in state["metrics"].items():
+            click.echo(f"  {name}  {url}")
         click.echo("\nNotes as the ticketing tools hold them")
         for tenant in stage.tenants:
             click.echo(f"  {tenant.player.slug}  {tenant.simulator_url}/_/posted")

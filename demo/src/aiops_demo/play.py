@@ -112,6 +112,7 @@ def state_for_programs(stage: Stage) -> dict[str, Any]:
         ],
         "database_url": environment["AIOPS_DATABASE_URL"],
         "redis_url": environment.get("AIOPS_REDIS_URL"),
+        "metrics": stage.state["metrics"],
         "pids": stage.state["pids"],
     }
 

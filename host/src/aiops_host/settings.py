@@ -24,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     database_url: Annotated[str, _about("PostgreSQL as the application role aiops_app")] = ""
     intake_database_url: Annotated[str, _about("PostgreSQL as aiops_intake; host only")] = ""
-    sweeper_database_url: Annotated[str, _about("PostgreSQL as aiops_sweeper; worker, and host to show what waits")] = ""
+    sweeper_database_url: Annotated[str, _about("PostgreSQL as aiops_sweeper; worker, and host for metrics")] = ""
     migrate_database_url: Annotated[str, _about("PostgreSQL as the migrator; `aiops migrate` only")] = ""
     redis_url: Annotated[str, _about("Redis; empty: the worker polls PostgreSQL")] = ""
     key_file: Annotated[str, _about("File that holds the key which seals secrets")] = ""

@@ -11,7 +11,7 @@ from tests.support.databases import TenantRow, TwoTenants
 
 from aiops_core import RemoteRef
 from aiops_host.data import claims, effects
-from aiops_host.data.claims import Due, LeaseLost
+from aiops_host.data.claims import Due, LeaseLost, Quarantined
 
 
 async def test_one_of_many_claims_wins(board: Board, tenant: TenantRow) -> None:

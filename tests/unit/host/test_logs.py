@@ -116,6 +116,30 @@ def test_an_error_shows_its_place_and_no_values(lines: tuple[logging.Logger, io.
     assert "abcdef123456" not in written.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("name", "level", "written"),
+    [
+        ("aiops_host.work", logging.DEBUG, True),
+        ("aiops.plugin.jira", logging.DEBUG, True),
+        ("aiops_zendesk.client", logging.DEBUG, True),
+        ("openai._base_client", logging.DEBUG, False),
+        ("LiteLLM", logging.INFO, False),
+        ("some.library", logging.INFO, False),
+        ("some.library", logging.WARNING, True),
+    ],
+)
+def test_details_are_ours_only(capsys: pytest.CaptureFixture[str], name: str, level: int, written: bool) -> None:
+    """At DEBUG we and plugins say more; libraries do not, whose details are whole requests and answers."""
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
+    try:
+        configure("DEBUG")
+        logging.getLogger(name).log(level, "the whole request")
+    finally:
+        root.handlers[:], root.level = before
+    assert ("the whole request" in capsys.readouterr().err) is written
+
+
 def test_configuring_quiets_access_logs_and_libraries() -> None:
     """One handler remains, access logs are off, and the level is the operator's."""
     root, access = logging.getLogger(), logging.getLogger("uvicorn.access")

@@ -26,6 +26,7 @@ WATCH_SECONDS = 0.5
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on")
 @click.option("--port", default=8000, show_default=True, help="Port of the host; 0 chooses a free one")
 @click.option("--admin-port", default=8001, show_default=True, help="Port of the dashboard; 0 chooses a free one")
+@click.option("--metrics-port", default=0, help="Port of the host's /metrics, the worker's is the next; 0: free ones")
 @click.option("--state-file", type=click.Path(path_type=Path), help="Write addresses and process ids here when ready")
 @click.option("--until-stdin-closes", is_flag=True, help="End when standard input closes, for programs that start this")
 def up(folder: Path | None, fresh: bool, **options: Any) -> int:
@@ -49,9 +50,9 @@ def up(folder: Path | None, fresh: bool, **options: Any) -> int:
         code = _supervise(installation, options, stop)
     finally:
         installation.close()
-
     _say("Stopped.")
     return code
+
 
 class _Stop:
     """Whether it is time to end."""
@@ -83,8 +84,11 @@ def _supervise(installation: Any, options: dict[str, Any], stop: _Stop) -> int:
     logs.mkdir(exist_ok=True)
     environment = dict(installation.environment)
     environment["AIOPS_API_URL"] = _local_url(environment["AIOPS_HOST"], environment["AIOPS_PORT"])
+    metrics = _metrics_ports(options["metrics_port"])
     parts = {
-        name: Part(name=command, arguments=(), environment=environment, log=logs / f"{name}.log")
+        name: Part(
+            name=command, arguments=(), environment=environment | metrics.get(name, {}), log=logs / f"{name}.log"
+        )
         for name, command in (("host", "serve"), ("worker", "worker"), ("admin", "admin"))
     }
     try:
@@ -95,11 +99,11 @@ def _supervise(installation: Any, options: dict[str, Any], stop: _Stop) -> int:
             part.await_ready()
         _announce(installation, parts, options["state_file"], login)
         while not stop.wait(WATCH_SECONDS):
+            installation.look_after_servers()
             ended = [part for part in parts.values() if part.has_ended()]
             for part in ended:
                 _say(f"aiops {part.name} ended; starting it again")
                 part.restart()
-            installation.look_after_servers()
             if ended:
                 _write_state(installation, parts, options["state_file"], login)
         return 0
@@ -108,6 +112,14 @@ def _supervise(installation: Any, options: dict[str, Any], stop: _Stop) -> int:
             part.ask_to_stop()
         for part in reversed(parts.values()):
             part.stop()
+
+
+def _metrics_ports(first: int) -> dict[str, dict[str, str]]:
+    """Return a port of its own for each part that has /metrics, the same one however often the part is started."""
+    from aiops_host.cli.installation import free_port  # noqa: PLC0415 - as above
+
+    ports = {"host": first or free_port(), "worker": first + 1 if first else free_port()}
+    return {name: {"AIOPS_METRICS_PORT": str(port)} for name, port in ports.items()}
 
 
 def _local_url(host: str, port: str) -> str:
@@ -142,6 +154,8 @@ def _announce(installation: Any, parts: dict[str, Any], state_file: Path | None,
     _write_state(installation, parts, state_file, login)
     _say(f"host       {parts['host'].said['base_url']}")
     _say(f"dashboard  {parts['admin'].said['admin_url']}")
+    for name, url in _metrics_urls(parts).items():
+        _say(f"metrics    {url} of the {name}")
     if login:
         _say(f"login      {login[0]}  password {login[1]}  (shown this once)")
     _say(f"commands   AIOPS_ENV_FILE={installation.folder}/aiops.env aiops tenants create --help")
@@ -157,6 +171,7 @@ def _write_state(
         "base_url": parts["host"].said["base_url"],
         "admin_url": parts["admin"].said["admin_url"],
         "env_file": str(installation.folder / "aiops.env"),
+        "metrics": _metrics_urls(parts),
         "pids": {name: part.pid for name, part in parts.items()},
         "login": login,
     }
@@ -165,6 +180,10 @@ def _write_state(
     with os.fdopen(descriptor, "wb") as handle:
         handle.write(msgspec.json.encode(state))
     fresh.replace(state_file)
+
+
+def _metrics_urls(parts: dict[str, Any]) -> dict[str, str]:
+    return {name: part.said["metrics_url"] for name, part in parts.items() if "metrics_url" in part.said}
 
 
 def _settings() -> Settings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +18,10 @@ BUSY_TICKET_DELAY = timedelta(seconds=1)
 
 class LeaseLost(AiopsError):
     """Another worker holds this work by now; what was done is dropped."""
+
+
+class Quarantined(AiopsError):
+    """The delivery's workers died too often; it waits for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,34 +118,27 @@ async def claim(
 ) -> DeliveryClaim | None:
     """Take a delivery that is due or whose worker died; ``None`` when it is not to be had.
 
-    A delivery whose workers died ``max_crashes`` times is quarantined instead. One whose ticket is being worked
-    on waits a moment.
+    One whose ticket is being worked on waits a moment.
+
+    Raises:
+        Quarantined: Its workers died ``max_crashes`` times; it is in quarantine now.
     """
+    crashed = False
     try:
         async with database.tenant(tenant_id) as con:
             row = await con.fetchrow(_CLAIM, tenant_id, delivery_id, lease, worker)
             if row is None:
                 return None
-            if row["crashes"] >= max_crashes:
+            crashed = row["crashes"] >= max_crashes
+            if crashed:
                 await _quarantine(con, tenant_id, delivery_id, row["crashes"])
-                return None
-            await con.execute(
-                "update attempt set finished_at = clock_timestamp(), outcome = 'crashed', reason = 'its worker died' "
-                "where tenant_id = $1 and delivery_id = $2 and finished_at is null",
-                tenant_id,
-                delivery_id,
-            )
-            await con.execute(
-                "insert into attempt (tenant_id, delivery_id, number, trigger, worker) values ($1, $2, $3, $4, $5)",
-                tenant_id,
-                delivery_id,
-                row["attempt"],
-                row["trigger"],
-                worker,
-            )
+            else:
+                await _begin_attempt(con, tenant_id, delivery_id, row, worker)
     except asyncpg.UniqueViolationError:
         await _postpone(database, tenant_id, delivery_id)
         return None
+    if crashed:
+        raise Quarantined
     facts = {k: v for k, v in row.items() if k not in {"crashes", "lease_token"}}
     return DeliveryClaim(tenant_id=tenant_id, delivery_id=delivery_id, token=row["lease_token"], **facts)
 
@@ -265,6 +262,23 @@ async def _quarantine(con: Connection, tenant_id: UUID, delivery_id: UUID, crash
         tenant_id,
         delivery_id,
         f"Its worker died {crashes} times while working on it; replay it once the cause is found.",
+    )
+
+
+async def _begin_attempt(con: Connection, tenant_id: UUID, delivery_id: UUID, row: Any, worker: str) -> None:
+    await con.execute(
+        "update attempt set finished_at = clock_timestamp(), outcome = 'crashed', reason = 'its worker died' "
+        "where tenant_id = $1 and delivery_id = $2 and finished_at is null",
+        tenant_id,
+        delivery_id,
+    )
+    await con.execute(
+        "insert into attempt (tenant_id, delivery_id, number, trigger, worker) values ($1, $2, $3, $4, $5)",
+        tenant_id,
+        delivery_id,
+        row["attempt"],
+        row["trigger"],
+        worker,
     )
 
 

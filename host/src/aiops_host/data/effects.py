@@ -197,9 +197,10 @@ async def begin_send(database: Database, claim: EffectClaim, lease: timedelta) -
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Confirmed:
-    """A note that is on its ticket: seconds since its webhook, and who wrote it where."""
+    """A note that is on its ticket: seconds since its webhook, whether a person asked for it, who wrote it where."""
 
     age_seconds: float
+    replayed: bool
     agent: str
     ticketing_tool: str
 
@@ -224,7 +225,8 @@ async def confirm(
         )
         await _delivery(con, claim, "done", None)
         row = await con.fetchrow(
-            "select extract(epoch from clock_timestamp() - d.received_at)::float8 as age_seconds, r.agent, "
+            "select extract(epoch from clock_timestamp() - d.received_at)::float8 as age_seconds, "
+            "d.trigger = 'manual' as replayed, r.agent, "
             "c.ticketing_tool from delivery d "
             "join run r on r.tenant_id = d.tenant_id and r.run_id = $3 "
             "join connection c on c.tenant_id = d.tenant_id and c.connection_id = d.connection_id "

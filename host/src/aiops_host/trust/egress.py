@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -11,9 +12,12 @@ import httpx
 
 from aiops_core.errors import HttpFailed
 
+log = logging.getLogger(__name__)
+
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 30.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
+REFUSED = (httpx.UnsupportedProtocol, httpx.InvalidURL)
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
 
 
@@ -29,17 +33,28 @@ class GuardedResponse:
 class GuardedHttp:
     """Core's ``HttpClient`` over httpx."""
 
-    def __init__(self, client: httpx.AsyncClient, *, total_seconds: float, max_body_bytes: int) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, *, total_seconds: float, max_body_bytes: int, denied: Callable[[str], None]
+    ) -> None:
         """Take a client made by :meth:`open`."""
         self._client = client
+        self._denied = denied
         self._total_seconds = total_seconds
         self._max_body_bytes = max_body_bytes
 
     @classmethod
     def open(
-        cls, *, total_seconds: float = TOTAL_SECONDS, max_body_bytes: int = MAX_BODY_BYTES, connections: int = 100
+        cls,
+        *,
+        total_seconds: float = TOTAL_SECONDS,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        connections: int = 100,
+        denied: Callable[[str], None] = lambda _reason: None,
     ) -> GuardedHttp:
-        """Make a client: no environment proxies, no redirects, no cookies kept, bounded in time and decoded size."""
+        """Make a client: no environment proxies, no redirects, no cookies kept, bounded in time and decoded size.
+
+        ``denied`` is told each time an ``address`` or an answer's ``size`` is refused.
+        """
         client = httpx.AsyncClient(
             trust_env=False,
             follow_redirects=False,
@@ -47,7 +62,7 @@ class GuardedHttp:
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
         )
-        return cls(client, total_seconds=total_seconds, max_body_bytes=max_body_bytes)
+        return cls(client, total_seconds=total_seconds, max_body_bytes=max_body_bytes, denied=denied)
 
     async def request(
         self,
@@ -66,15 +81,19 @@ class GuardedHttp:
                 request = self._client.build_request(method, url, headers=headers, params=params, content=content)
                 response = await self._client.send(request, stream=True)
                 try:
-                    return await self._read(response)
+                    answer = await self._read(response)
                 finally:
                     await response.aclose()
         except UNSENT as error:
+            if isinstance(error, REFUSED):
+                self._denied("address")
             raise HttpFailed(f"{_host(url)} could not be reached: {_reason(error)}", sent=False) from None
         except TimeoutError:
             raise HttpFailed(f"{_host(url)} did not answer within {limit:g} s", sent=True) from None
         except httpx.HTTPError as error:
             raise HttpFailed(f"{_host(url)} broke off: {_reason(error)}", sent=True) from None
+        log.debug("%s at %s: %d, %d bytes", method, _host(url), answer.status_code, len(answer.content))
+        return answer
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -85,6 +104,7 @@ class GuardedHttp:
         async for chunk in response.aiter_bytes():
             body += chunk
             if len(body) > self._max_body_bytes:
+                self._denied("size")
                 raise HttpFailed(f"{response.url.host} answered more than {self._max_body_bytes} bytes", sent=True)
         return GuardedResponse(response.status_code, response.headers, bytes(body))
 

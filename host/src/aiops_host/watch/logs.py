@@ -16,7 +16,8 @@ import msgspec
 
 HIDDEN = "[hidden]"
 MAX_MESSAGE = 4000
-QUIET = ("uvicorn.access", "httpx", "httpcore", "asyncio", "arq", "LiteLLM")
+OURS = "aiops"
+"""How the names of our loggers and those of plugins begin."""
 BOUND_FIELDS = frozenset({"tenant_id", "delivery_id", "trace_id"})
 
 _bound: ContextVar[dict[str, str] | None] = ContextVar("aiops_log_fields", default=None)
@@ -76,12 +77,16 @@ def configure(level: str = "INFO") -> None:
     """Log to stderr as JSON from ``level`` on, replacing whatever was set up; libraries speak from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
+    handler.addFilter(_worth_a_line)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True
+
+
+def _worth_a_line(record: logging.LogRecord) -> bool:
+    """Libraries log whole requests and answers as details: HTTP clients, the OpenAI client, LiteLLM."""
+    return record.levelno >= logging.WARNING or record.name.startswith(OURS)
 
 
 def _error(error: BaseException) -> dict[str, Any]:

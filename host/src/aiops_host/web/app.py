@@ -22,6 +22,7 @@ from aiops_host.data.wakeup import Waker
 from aiops_host.settings import Settings
 from aiops_host.trust.sessions import Sessions
 from aiops_host.trust.vault import Vault
+from aiops_host.watch.metrics import Metrics
 from aiops_host.web import connections, deliveries, docs, figures, health, installation, intake, people, runs
 from aiops_host.web.access import COOKIE, Access, ChosenTenant, tenant_of
 from aiops_host.web.parts import Parts
@@ -62,13 +63,20 @@ API_ROUTES = (
 PUBLIC_ROUTES = (intake.receive_webhook, health.live, health.ready, docs.openapi_json, docs.docs)
 
 
-def create_app(settings: Settings, plugins: PluginManager, database: Database, vault: Vault, waker: Waker) -> Litestar:
+def create_app(
+    settings: Settings,
+    plugins: PluginManager,
+    database: Database,
+    vault: Vault,
+    waker: Waker,
+    metrics: Metrics | None = None,
+) -> Litestar:
     """Make the application; the database and the waker are closed with it.
 
     Raises:
         PluginConflict: Two plugins provide one name.
     """
-    parts = _make_parts(settings, plugins, database, vault, waker)
+    parts = _make_parts(settings, plugins, database, vault, waker, metrics or Metrics())
     api = Router("/api/v1", route_handlers=list(API_ROUTES), security=[{"bearer": []}, {"cookie": []}])
     doors = Router("/api/v1", route_handlers=[people.log_in])
     return Litestar(
@@ -91,7 +99,9 @@ def create_app(settings: Settings, plugins: PluginManager, database: Database, v
     )
 
 
-def _make_parts(settings: Settings, plugins: PluginManager, database: Database, vault: Vault, waker: Waker) -> Parts:
+def _make_parts(
+    settings: Settings, plugins: PluginManager, database: Database, vault: Vault, waker: Waker, metrics: Metrics
+) -> Parts:
     sessions = Sessions(database, hours=settings.session_hours, idle_minutes=settings.session_idle_minutes)
     return Parts(
         settings=settings,
@@ -102,7 +112,7 @@ def _make_parts(settings: Settings, plugins: PluginManager, database: Database, 
         wakes=Wakes(waker),
         sessions=sessions,
         access=Access(sessions, database, settings.public_url),
-        receiver=Receiver(database, plugins.registry, vault),
+        receiver=Receiver(database, plugins.registry, vault, metrics),
     )
 
 

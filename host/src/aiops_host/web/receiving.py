@@ -7,7 +7,7 @@ import hmac
 import logging
 import re
 import secrets as random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -29,6 +29,8 @@ from aiops_host.data.session import Database
 from aiops_host.trust.connections import SecretReader, make_for_intake, webhook_secrets
 from aiops_host.trust.vault import SecretName, SecretUnreadable, Vault
 from aiops_host.watch.logs import bound, scrub
+from aiops_host.watch.metrics import Metrics
+from aiops_host.watch.tracing import annotate, trace_id, traceparent
 from aiops_host.web.endpoints import EndpointCache
 from aiops_host.web.nesting import MAX_DEPTH, too_deep
 
@@ -69,9 +71,10 @@ class Decision:
 class Receiver:
     """Receives webhooks for every tenant. Holds no plaintext secret."""
 
-    def __init__(self, database: Database, registry: Registry, vault: Vault) -> None:
-        """Take the intake's pool, the installed ticketing tools and the vault."""
+    def __init__(self, database: Database, registry: Registry, vault: Vault, metrics: Metrics) -> None:
+        """Take the intake's pool, the installed ticketing tools, the vault and what counts."""
         self._database = database
+        self._metrics = metrics
         self._registry = registry
         self._reader = SecretReader(vault, "webhook")
         self._endpoints: EndpointCache[KnownEndpoint] = EndpointCache()
@@ -90,19 +93,29 @@ class Receiver:
             IntakeUnavailable: Our fault; nothing was stored.
             DatabaseBusy, DatabaseDown: Nothing is known to be stored.
         """
-        known = await self._endpoint(endpoint_id)
-        if known is None or known.row.ticketing_tool != ticketing_tool:
-            self._pretend(request.body)
-            raise WebhookRejected(check="endpoint")
-        with bound(tenant_id=known.row.tenant_id):
-            new = _delivery(known, request, self._proof(known, request))
+        parent = traceparent() or sent_traceparent(request.headers.items()) or _new_traceparent()
+        with bound(trace_id=trace_id(parent)):
+            known = await self._endpoint(endpoint_id)
+            if known is None or known.row.ticketing_tool != ticketing_tool:
+                self._pretend(request.body)
+                raise WebhookRejected(check="endpoint")
+            with bound(tenant_id=known.row.tenant_id):
+                new = _delivery(known, request, self._proof(known, request), parent)
+                return await self._stored(new)
+
+    async def _stored(self, new: NewDelivery) -> tuple[UUID, Accepted, bool]:
         failpoints.reached("intake-before-commit")
         try:
             accepted = await intake.accept(self._database, new)
         except EndpointGone:
-            self._endpoints.forget(endpoint_id)
+            self._endpoints.forget(new.endpoint_id)
             raise WebhookRejected(check="endpoint") from None
         failpoints.reached("intake-committed")
+        if accepted.fresh and new.state == "quarantined":
+            self._metrics.quarantined.inc()
+        annotate(tenant_id=str(new.tenant_id), delivery_id=str(accepted.delivery_id))
+        with bound(delivery_id=accepted.delivery_id):
+            log.info("webhook %s", f"stored as {new.state}" if accepted.fresh else "seen before")
         return new.tenant_id, accepted, accepted.fresh and new.state == "queued"
 
     async def _endpoint(self, endpoint_id: str) -> KnownEndpoint | None:
@@ -185,7 +198,7 @@ def read_metadata(tool: TicketingToolPlugin, name: str, request: WebhookRequest)
     return checked
 
 
-def _delivery(known: KnownEndpoint, request: WebhookRequest, proof: WebhookProof) -> NewDelivery:
+def _delivery(known: KnownEndpoint, request: WebhookRequest, proof: WebhookProof, parent: str) -> NewDelivery:
     body_hash = hashlib.sha256(request.body).hexdigest()
     metadata: TicketMetadata | None = None
     try:
@@ -208,7 +221,7 @@ def _delivery(known: KnownEndpoint, request: WebhookRequest, proof: WebhookProof
         kind=metadata.kind if metadata else None,
         actor_id=_key(metadata.actor_id) if metadata and metadata.actor_id else None,
         revision=revision if metadata else None,
-        traceparent=_traceparent(request.headers),
+        traceparent=parent,
         action=decision.action,
         state=decision.state,
         reason=decision.reason,
@@ -250,10 +263,16 @@ def _kept_headers(headers: Mapping[str, str], secrets: tuple[Secret, ...]) -> di
     return kept
 
 
-def _traceparent(headers: Mapping[str, str]) -> str:
-    given = headers.get("traceparent", "")
-    if TRACEPARENT.fullmatch(given):
-        return given
+def sent_traceparent(headers: Iterable[tuple[str | bytes, str | bytes]]) -> str | None:
+    """Return the sender's ``traceparent``, if it is a valid one."""
+    for name, value in headers:
+        if name in ("traceparent", b"traceparent"):
+            given = value.decode("latin-1") if isinstance(value, bytes) else value
+            return given if TRACEPARENT.fullmatch(given) else None
+    return None
+
+
+def _new_traceparent() -> str:
     return f"00-{random.token_hex(16)}-{random.token_hex(8)}-01"
 
 

@@ -19,8 +19,11 @@ from aiops_host.data.session import Database
 from aiops_host.data.wakeup import NoWaker, Waker
 from aiops_host.settings import Settings
 from aiops_host.trust.vault import Vault
+from aiops_host.watch.metrics import Metrics
 from aiops_host.web.app import create_app
+from aiops_host.web.backlog import watching_backlog
 from aiops_host.web.protocol import deadline_protocol
+from aiops_host.web.watching import Watched
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,7 @@ DRAIN_SECONDS = 20
 BACKLOG = 2048
 
 Listening = Callable[[str, int], None]
+MakeApp = Callable[[Settings, Database], Watched]
 
 
 class CannotListen(AiopsError):
@@ -71,6 +75,7 @@ def serve(
     plugins: PluginManager,
     *,
     waker: Waker | None = None,
+    metrics: Metrics | None = None,
     listening: Listening | None = None,
     read_seconds: float = READ_SECONDS,
 ) -> int:
@@ -80,6 +85,7 @@ def serve(
         settings: The host's settings; port 0 takes a free one.
         plugins: The installed plugins.
         waker: What carries wake-ups to the worker.
+        metrics: What counts and times.
         listening: Called with host and port once connections are accepted.
         read_seconds: Longest time for one request's head and body.
 
@@ -91,22 +97,22 @@ def serve(
     """
     settings.require("database_url", "intake_database_url", "key_file")
     vault = Vault.load(settings.key_file)
-    return uvloop.run(_serve(settings, plugins, vault, waker or NoWaker(), listening, read_seconds))
+    counting = metrics or Metrics()
+    counting.show_plugins(plugins.records)
+    counting.expect_webhooks(plugins.registry.ticketing_tools)
+
+    def application(settings: Settings, database: Database) -> Watched:
+        counting.show_pool(database.usage)
+        return Watched(create_app(settings, plugins, database, vault, waker or NoWaker(), counting), counting)
+
+    return uvloop.run(_serve(settings, application, counting, listening, read_seconds))
 
 
 async def _serve(
-    settings: Settings,
-    plugins: PluginManager,
-    vault: Vault,
-    waker: Waker,
-    listening: Listening | None,
-    read_seconds: float,
+    settings: Settings, application: MakeApp, metrics: Metrics, listening: Listening | None, read_seconds: float
 ) -> int:
-    intake = max(2, settings.pool_size // 2)
-    database = await Database.open(
-        {"app": settings.database_url, "intake": settings.intake_database_url},
-        {"app": max(2, settings.pool_size - intake), "intake": intake},
-    )
+    counts = bool(settings.metrics_port and settings.sweeper_database_url)
+    database = await _database(settings, counts=counts)
     try:
         bound = _bind(settings.host, settings.port)
     except CannotListen:
@@ -115,7 +121,7 @@ async def _serve(
     # The port is known now, so that the addresses the host gives out are right even where it chose the port.
     settings = msgspec.structs.replace(settings, port=bound.getsockname()[1])
     config = uvicorn.Config(
-        create_app(settings, plugins, database, vault, waker),
+        application(settings, database),
         http=deadline_protocol(read_seconds, MAX_CONNECTIONS),
         ws="none",
         log_config=None,
@@ -127,8 +133,18 @@ async def _serve(
         timeout_graceful_shutdown=DRAIN_SECONDS,
         lifespan="on",
     )
-    await Server(config, listening).serve(sockets=[bound])
+    async with watching_backlog(database, metrics, wanted=counts):
+        await Server(config, listening).serve(sockets=[bound])
     return 0
+
+
+async def _database(settings: Settings, *, counts: bool) -> Database:
+    intake = max(2, settings.pool_size // 2)
+    urls = {"app": settings.database_url, "intake": settings.intake_database_url}
+    sizes = {"app": max(2, settings.pool_size - intake - counts), "intake": intake}
+    if counts:
+        urls["sweeper"], sizes["sweeper"] = settings.sweeper_database_url, 1
+    return await Database.open(urls, sizes)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from aiops_core.plugins import explain
 from aiops_host.data.wakeup import Waker
+from aiops_host.watch.logs import bound
+from aiops_host.watch.tracing import span, trace_id, traceparent
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +46,12 @@ class Wakes:
 
     async def _wake(self, tenant_id: UUID, delivery_id: UUID) -> None:
         try:
-            async with asyncio.timeout(WAKE_SECONDS):
-                await self._waker.wake(tenant_id, delivery_id)
+            with (
+                bound(tenant_id=tenant_id, delivery_id=delivery_id, trace_id=trace_id(traceparent())),
+                span("enqueue", kind="producer"),
+            ):
+                async with asyncio.timeout(WAKE_SECONDS):
+                    await self._waker.wake(tenant_id, delivery_id)
         except Exception as error:  # isolation: the delivery is stored; whatever the transport raises only delays it
             self.failed += 1
             log.debug("a wake-up did not travel: %s", explain(error))

@@ -79,6 +79,7 @@ class BoundTool:
             raise ToolFailed(f"failed ({type(error).__name__})") from error
         if not isinstance(result, ToolResult):
             raise ToolFailed(f"answered {type(result).__name__} instead of a ToolResult")
+        self.log.debug("tool %s: %d pieces of evidence", self.name, len(result.evidence))
         return result
 
 

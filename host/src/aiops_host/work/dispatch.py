@@ -14,7 +14,7 @@ from uuid import UUID
 from aiops_core.agents import RunFinished
 from aiops_core.plugins import explain
 from aiops_host.data import census, claims, effects, reconciles, workers
-from aiops_host.data.claims import DeliveryClaim, Due, LeaseLost
+from aiops_host.data.claims import DeliveryClaim, Due, LeaseLost, Quarantined
 from aiops_host.data.effects import EffectClaim
 from aiops_host.data.session import Database, DatabaseBusy, DatabaseDown
 from aiops_host.settings import Settings
@@ -154,8 +154,9 @@ class Dispatcher:
             self.metrics.step(step.name, step.milliseconds / 1000)
             self.metrics.tokens.labels("prompt").inc(step.prompt_tokens)
             self.metrics.tokens.labels("completion").inc(step.completion_tokens)
+        log.info("delivery on ticket %s: %s", claim.ticket_id, result.outcome)
         if result.outcome == "dead":
-            self.metrics.ended("dead", posted=False, seconds=claim.age_seconds)
+            self.metrics.ended("dead")
         if result.effect_id is not None:
             await self._settle_planned(claim.tenant_id, result.effect_id)
 
@@ -180,7 +181,7 @@ class Dispatcher:
         _, tool = await self.workshop.ticketing_tool(claim.tenant_id, claim.connection_id, claim.config_version)
         outcome = await self.settler.settle(claim, tool)
         if outcome in ("dead", "parked"):
-            self.metrics.ended(outcome, posted=False, seconds=0)
+            self.metrics.ended(outcome)
         log.info("effect %s on ticket %s: %s", claim.effect_id, claim.ticket_id, outcome)
 
     async def _next(self) -> DeliveryClaim | EffectClaim | None:
@@ -200,6 +201,10 @@ class Dispatcher:
                     )
                 else:
                     claimed = await effects.claim(self.database, due.tenant_id, due.id, worker=self.worker, lease=lease)
+            except Quarantined:
+                self.metrics.quarantined.inc()
+                self.metrics.ended("quarantined")
+                log.error("delivery %s is in quarantine: its workers died", due.id)
             finally:
                 self._touched.discard(due.id)
                 if claimed is None:
@@ -243,6 +248,7 @@ class Dispatcher:
         try:
             result = await work
         except LeaseLost:
+            self.metrics.lease_steals.inc()
             log.warning("a lease was lost; another worker has the work")
         except DATABASE_AWAY as error:
             if not self._database_away:
@@ -263,7 +269,6 @@ class Dispatcher:
 
     async def _gauge(self) -> None:
         busy, most = self.database.usage()
-        self.metrics.pool.set(busy / most)
         self.metrics.running.set(len(self._held))
         self.metrics.observer_failures.inc(self.observers.take_failures())
         alive = workers.Beat(
@@ -276,15 +281,10 @@ class Dispatcher:
         async with self.database.role("sweeper") as con:
             await workers.beat(con, alive)
             counted = await census.take(con)
-        self.metrics.queue_depth.set(counted.depth)
-        self.metrics.oldest.set(counted.oldest_seconds)
-        self.metrics.doubtful.labels("unknown").set(counted.unknown_effects)
-        self.metrics.doubtful.labels("parked").set(counted.parked_effects)
-        self.metrics.doubtful.labels("quarantined").set(counted.quarantined)
-        self.metrics.active_for(counted.tenants)
+        self.metrics.backlog.show(counted, () if self._draining else counted.tenants)
 
     def _posted(self, claim: EffectClaim, note: effects.Confirmed) -> None:
-        self.metrics.ended("posted", posted=True, seconds=note.age_seconds)
+        self.metrics.ended("posted", seconds=None if note.replayed else note.age_seconds)
         self.observers.tell(
             RunFinished(
                 tenant_id=str(claim.tenant_id),

@@ -45,7 +45,10 @@ async def run_worker(
     async with AsyncExitStack() as stack:
         database = await _database(settings)
         stack.push_async_callback(database.close)
-        http = GuardedHttp.open(connections=settings.slots * 2)
+        metrics.show_pool(database.usage)
+        http = GuardedHttp.open(
+            connections=settings.slots * 2, denied=lambda reason: metrics.egress_denied.labels(reason).inc()
+        )
         stack.push_async_callback(http.aclose)
         clock = SystemClock()
         workshop = Workshop(database=database, settings=settings, plugins=plugins, vault=vault, http=http, clock=clock)
