@@ -27,7 +27,7 @@ READERS = {
 # Reviewed: functions that run with their owner's rights, and who may execute them.
 DEFINERS = {
     "intake_endpoint": {"aiops_intake"},
-    "accept_delivery": {"aiops_intake"},
+    "accept_deliveries": {"aiops_intake"},
     "login_candidate": {"aiops_app"},
     "login_failed": {"aiops_app"},
     "session_open": {"aiops_app"},

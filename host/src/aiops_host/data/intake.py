@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 
 from aiops_core.errors import AiopsError
 from aiops_host.data.session import Database, DatabaseDown
@@ -90,40 +91,45 @@ async def endpoint(database: Database, endpoint_id: str) -> EndpointRow | None:
     )
 
 
-async def accept(database: Database, new: NewDelivery) -> Accepted:
-    """Commit the delivery in one round trip, or find the one it repeats.
+async def accept(database: Database, tenant_id: UUID, new: Sequence[NewDelivery]) -> list[Accepted]:
+    """Commit deliveries of one tenant in one round trip, each as a new row or found as the one it repeats.
 
     Raises:
-        EndpointGone: The connection no longer exists.
+        EndpointGone: The connection of one of them no longer exists; none was stored.
         DatabaseBusy: No connection became free in time.
-        DatabaseDown: Whether it was committed is not known; the sender must send again.
+        DatabaseDown: Whether they were committed is not known; their senders must send again.
     """
+    columns = zip(*(_values(one) for one in new), strict=True)
     try:
         async with database.role("intake") as con:
-            row = await con.fetchrow(
-                "select * from accept_delivery"
-                "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
-                new.tenant_id,
-                uuid4(),
-                new.connection_id,
-                new.endpoint_id,
-                new.external_id,
-                new.dedup_key,
-                dict(new.headers),
-                new.body,
-                new.proof_scheme,
-                new.signed_at,
-                new.ticket_id,
-                new.kind,
-                new.actor_id,
-                new.revision,
-                new.traceparent,
-                new.action,
-                new.state,
-                new.reason,
-            )
+            rows = await con.fetch(_ACCEPT, tenant_id, *columns)
     except asyncpg.ForeignKeyViolationError:
         raise EndpointGone from None
-    if row is None or row["delivery_id"] is None:
+    if any(row["delivery_id"] is None for row in rows):
         raise DatabaseDown("A duplicate's first delivery was removed meanwhile.")
-    return Accepted(row["delivery_id"], row["fresh"])
+    return [Accepted(row["delivery_id"], row["fresh"]) for row in rows]
+
+
+_ACCEPT = f"select * from accept_deliveries({', '.join(f'${n}' for n in range(1, 19))})"  # noqa: S608 - numbers only
+
+
+def _values(new: NewDelivery) -> tuple[Any, ...]:
+    return (
+        uuid4(),
+        new.connection_id,
+        new.endpoint_id,
+        new.external_id,
+        new.dedup_key,
+        msgspec.json.encode(new.headers).decode(),
+        new.body,
+        new.proof_scheme,
+        new.signed_at,
+        new.ticket_id,
+        new.kind,
+        new.actor_id,
+        new.revision,
+        new.traceparent,
+        new.action,
+        new.state,
+        new.reason,
+    )

@@ -25,6 +25,7 @@ from aiops_host import failpoints
 from aiops_host.data import intake
 from aiops_host.data.connections import SealedSecret
 from aiops_host.data.intake import Accepted, Action, EndpointGone, EndpointRow, FirstState, NewDelivery
+from aiops_host.data.intake_writer import IntakeWriter
 from aiops_host.data.session import Database
 from aiops_host.trust.connections import SecretReader, make_for_intake, webhook_secrets
 from aiops_host.trust.vault import SecretName, SecretUnreadable, Vault
@@ -74,6 +75,7 @@ class Receiver:
     def __init__(self, database: Database, registry: Registry, vault: Vault, metrics: Metrics) -> None:
         """Take the intake's pool, the installed ticketing tools, the vault and what counts."""
         self._database = database
+        self._writer = IntakeWriter(database)
         self._metrics = metrics
         self._registry = registry
         self._reader = SecretReader(vault, "webhook")
@@ -106,7 +108,7 @@ class Receiver:
     async def _stored(self, new: NewDelivery) -> tuple[UUID, Accepted, bool]:
         failpoints.reached("intake-before-commit")
         try:
-            accepted = await intake.accept(self._database, new)
+            accepted = await self._writer.accept(new)
         except EndpointGone:
             self._endpoints.forget(new.endpoint_id)
             raise WebhookRejected(check="endpoint") from None
