@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
@@ -81,7 +82,8 @@ def load_config(
             whose place is not in ``values`` is left out.
 
     Raises:
-        ConfigInvalid: A field is missing, unknown or of the wrong kind; the message names it and shows no value.
+        ConfigInvalid: A field is missing, unknown or of the wrong kind; the message begins with its path, names the
+            fields there are in place of an unknown one, and shows no value.
     """
     merged: Any = dict(values)
     for path, secret in (secrets or {}).items():
@@ -89,7 +91,7 @@ def load_config(
     try:
         return msgspec.convert(merged, config_type, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise ConfigInvalid(f"{config_type.__name__}: {error}") from None
+        raise ConfigInvalid(_explained(config_type, str(error))) from None
 
 
 def secret_fields(config_type: type[PluginConfig]) -> tuple[str, ...]:
@@ -151,6 +153,38 @@ def _schema(target: type) -> dict[str, Any]:
 
 
 _TAKEN = object()
+_FIELD = re.compile(r"Object (contains unknown|missing required) field `(.+)`", re.DOTALL)
+
+
+def _explained(config_type: type[PluginConfig], error: str) -> str:
+    """Return msgspec's words with the field's path in front, and for an unknown field those there are."""
+    what, _, at = error.partition(" - at `$")
+    path = at.removesuffix("`").lstrip(".")
+    field = _FIELD.fullmatch(what)
+    if field is None:
+        return f"{path}: {what}" if path else what
+    whole = f"{path}.{field[2]}" if path else field[2]
+    if field[1] == "missing required":
+        return f"{whole}: this field is needed."
+    known = dict.fromkeys(_fields_at(type_info(config_type), re.findall(r"[^.\[\]]+", path)))
+    return f"{whole}: there is no such field; there are: {', '.join(known) or 'none'}."
+
+
+def _fields_at(info: Any, path: Sequence[str]) -> Iterator[str]:
+    """Yield the names of the fields of the objects at a path such as ``models``, ``0``."""
+    match info:
+        case Metadata(type=inner):
+            yield from _fields_at(inner, path)
+        case UnionType(types=types):
+            for inner in types:
+                yield from _fields_at(inner, path)
+        case StructType(fields=fields) if path:
+            for field in fields:
+                yield from _fields_at(field.type, path[1:]) if field.encode_name == path[0] else ()
+        case StructType(fields=fields):
+            yield from (field.encode_name for field in fields)
+        case ListType(item_type=item) | VarTupleType(item_type=item) | DictType(value_type=item) if path:
+            yield from _fields_at(item, path[1:])
 
 
 def _put(container: Any, path: list[str], secret: Secret) -> Any:

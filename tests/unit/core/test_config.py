@@ -58,24 +58,24 @@ def test_handles_take_precedence() -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"url": "ftp://desk.example"}, "$.url"),
-        ({"url": None}, "$.url"),
-        ({"pages": 0}, "$.pages"),
-        ({"pages": "many"}, "$.pages"),
+        ({"url": "ftp://desk.example"}, "url: "),
+        ({"url": None}, "url: "),
+        ({"pages": 0}, "pages: "),
+        ({"pages": "many"}, "pages: "),
         ({"tokn": CANARY}, "tokn"),
-        ({"token": ""}, "$.token"),
-        ({"token": None}, "$.token"),
-        ({"token": [CANARY]}, "$.token"),
-        ({"spare": {"x": CANARY}}, "$.spare"),
-        ({"titled": 7}, "$.titled"),
+        ({"token": ""}, "token: "),
+        ({"token": None}, "token: "),
+        ({"token": [CANARY]}, "token: "),
+        ({"spare": {"x": CANARY}}, "spare: "),
+        ({"titled": 7}, "titled: "),
     ],
 )
 def test_wrong_field_is_named_without_its_value(change: dict[str, Any], named: str) -> None:
     """A wrong or unknown field is refused with its path, and the error shows no secret, not even its traceback."""
     with pytest.raises(ConfigInvalid) as error:
         load_config(DeskConfig, {**GOOD, **change})
-    assert "DeskConfig" in str(error.value)
-    assert named in str(error.value)
+    assert str(error.value).startswith(named)
+    assert "DeskConfig" not in str(error.value)
     assert CANARY not in "".join(traceback.format_exception(error.value))
 
 
@@ -162,7 +162,7 @@ def test_schema_describes_the_form() -> None:
 def test_unknown_field_is_refused_even_without_any() -> None:
     """A plugin without configuration refuses every field."""
     assert load_config(NoConfig, {}) == NoConfig()
-    with pytest.raises(ConfigInvalid, match="colour"):
+    with pytest.raises(ConfigInvalid, match=r"colour: there is no such field; there are: none\."):
         load_config(NoConfig, {"colour": "red"})
 
 
@@ -181,6 +181,22 @@ class NestedConfig(PluginConfig, frozen=True, kw_only=True):
     tokens: tuple[Secret, ...] = ()
     headers: dict[str, Secret] = msgspec.field(default_factory=dict)
     pair: tuple[str, Secret] | None = None
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"colour": 1}, "colour: there is no such field; there are: models, main, tokens, headers, pair."),
+        ({"models": [{"name": "a"}, {"nam": "b"}]}, "models[1].nam: there is no such field; there are: name, key."),
+        ({"main": {"name": "a", "x.y": 1}}, "main.x.y: there is no such field; there are: name, key."),
+        ({"models": [{}]}, "models[0].name: this field is needed."),
+    ],
+)
+def test_unknown_and_missing_fields_say_what_there_is(values: dict[str, Any], says: str) -> None:
+    """The message has the field's whole path, and for an unknown field the names there are at its place."""
+    with pytest.raises(ConfigInvalid) as error:
+        load_config(NestedConfig, values)
+    assert str(error.value) == says
 
 
 NESTED: dict[str, Any] = {
