@@ -192,10 +192,11 @@ async def test_a_connection_of_another_tenant_is_unknown(
         ({"config": {"colour": "red"}}, ConfigInvalid, "colour"),
         ({"name": " "}, ConfigInvalid, "name"),
         ({"run_on": ("exploded",)}, ConfigInvalid, "run_on: 'exploded'"),
+        ({"agent": "oracle"}, ConfigInvalid, r"agent: 'oracle' is none of enhance\."),
         ({"link_hosts": ("https://wiki.example.com",)}, ConfigInvalid, "link_hosts"),
         ({"name": "front door"}, ConnectionRefused, "front door"),
     ],
-    ids=["tool", "missing", "unknown", "name", "run on", "link host", "twice"],
+    ids=["tool", "missing", "unknown", "name", "run on", "agent", "link host", "twice"],
 )
 async def test_a_connection_that_cannot_work_is_refused_whole(
     opened: Database,

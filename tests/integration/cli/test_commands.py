@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import asyncpg
@@ -95,6 +96,82 @@ def test_a_key_of_a_model_is_sealed_wherever_it_stands(aiops: Aiops, tmp_path: P
     assert b"models.0.api_key" not in stored_bytes(database)
 
 
+def test_backends_are_listed_and_shown(aiops: Aiops, tmp_path: Path) -> None:
+    """In the order they are asked, with their configuration and the names, never the values, of their credentials."""
+    aiops("tenants", "create", "acme")
+    assert "acme uses none of its own" in aiops("backends", "list", "--tenant", "acme")
+    file = tmp_path / "models.json"
+    file.write_text(json.dumps({"models": [{"model": "openai/a", "api_key": "canary-key-0815"}]}))
+    aiops("backends", "set", "offline", "--tenant", "acme", "--position", "2", "--disable")
+    aiops("backends", "set", "litellm", "--tenant", "acme", "--config", file, "--position", "1")
+
+    listed = aiops("backends", "list", "--tenant", "acme", "--json")
+
+    assert [(b["name"], b["position"], b["enabled"], b["credentials"]) for b in listed] == [
+        ("litellm", 1, True, ["models.0.api_key"]),
+        ("offline", 2, False, []),
+    ]
+    assert listed[0] == aiops("backends", "show", "litellm", "--tenant", "acme", "--json")
+    texts = aiops("backends", "list", "--tenant", "acme") + aiops("backends", "show", "litellm", "--tenant", "acme")
+    assert "openai/a" in texts
+    assert "kept but not used" in texts
+    assert "canary" not in texts + str(listed)
+    assert "it has: litellm, offline." in aiops("backends", "show", "openai", "--tenant", "acme", code=1)
+
+
+def test_a_connection_answers_to_its_name(aiops: Aiops, jira_config: Path) -> None:
+    """Commands take a connection's id or name; for another the refusal names those there are."""
+    aiops("tenants", "create", "acme")
+    create = ("connections", "create", "--tenant", "acme", "--tool", "jira", "--config", jira_config, "--name")
+    made = aiops(*create, "desk", "--json")
+    for called in ("desk", made["connection_id"]):
+        for command, state in (("pause", "paused"), ("resume", "active")):
+            aiops("connections", command, called, "--tenant", "acme")
+            assert aiops("connections", "list", "--tenant", "acme", "--json")[0]["state"] == state
+    for command in (
+        ("connections", "pause", "front"),
+        ("connections", "test", "front"),
+        ("tickets", "import", "--connection", "front"),
+    ):
+        error = aiops(*command, "--tenant", "acme", code=1)
+        assert "has no connection 'front'; it has: desk. Their ids: aiops connections list --tenant acme" in error
+
+
+def test_what_is_shown_once_stands_last(aiops: Aiops, jira_config: Path) -> None:
+    """The webhook's address and secret end what is printed, whatever there is to explain; a password says it too."""
+    aiops("tenants", "create", "acme")
+    command = ("connections", "create", "--tenant", "acme", "--name", "desk", "--tool", "jira")
+    printed = aiops(*command, "--config", jira_config).splitlines()
+    assert re.fullmatch(r"webhook  http://127.0.0.1:8000/webhooks/jira/[0-9a-f]{32}", printed[-2])
+    assert re.fullmatch(r"secret   \S{40,}  \(shown this once\)", printed[-1])
+    assert "(shown this once)" in aiops("users", "create", "pat@acme.example", "--tenant", "acme")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"base_url": "https://j.example",\n "email": ', "line 2, column 11: Expecting value"),
+        ("{'base_url': 1}", "line 1, column 2: Expecting property name"),
+        ("", "line 1, column 1"),
+        ("[1]", "this is JSON, but no object of fields and values"),
+        ('{"colour": "red"}', "colour: there is no such field; there are: base_url, edition, email,"),
+        ('{"base_url": "https://j.example", "email": 7}', "email: Expected `str"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_says_where(aiops: Aiops, tmp_path: Path, text: str, says: str) -> None:
+    """The refusal names file, line and column, or the field and those there are, in a user's words."""
+    aiops("tenants", "create", "acme")
+    file = tmp_path / "j.json"
+    file.write_text(text)
+
+    command = ("connections", "create", "--tenant", "acme", "--name", "x", "--tool", "jira", "--config", file)
+    error = aiops(*command, code=2)
+
+    assert says in error
+    assert "JiraConfig" not in error
+    assert "there is no" in says or "Expected `" in says or str(file) in error
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -126,6 +203,14 @@ def test_a_key_of_a_model_is_sealed_wherever_it_stands(aiops: Aiops, tmp_path: P
             ("connections", "create", "--tenant", "acme", "--name", "x", "--tool", "jira", "--set", "colour=red"),
             2,
             "colour",
+        ),
+        (
+            (
+                *("connections", "create", "--tenant", "acme", "--name", "x", "--tool", "jira", "--agent", "oracle"),
+                *("--set", "base_url=https://j.example", "--set", "email=a@b.example", "--set", "api_token=t"),
+            ),
+            2,
+            "agent: 'oracle' is none of enhance",
         ),
         (("users", "create", "a@b.example"), 2, "--tenant SLUG or --platform-admin"),
         (("users", "create", "nobody", "--tenant", "acme"), 1, "'nobody' is not an email address"),

@@ -387,6 +387,7 @@ async def test_a_connection_is_made_and_its_secrets_are_shown_once(
         ({"name": " ", "ticketing_tool": "postbox"}, 422, "config-invalid"),
         ({"name": "front door", "ticketing_tool": "postbox"}, 409, "connection-refused"),
         ({"name": "x", "ticketing_tool": "postbox", "run_on": ["exploded"]}, 400, "bad-request"),
+        ({"name": "x", "ticketing_tool": "postbox", "agent": "oracle"}, 422, "config-invalid"),
         ({"name": "x", "ticketing_tool": "postbox", "tenant_id": "b"}, 400, "bad-request"),
         ({"name": "x"}, 400, "bad-request"),
     ],
@@ -481,5 +482,5 @@ async def test_plugins_are_shown_to_whoever_is_logged_in(http: httpx.AsyncClient
         "version": "1",
         "status": "loaded",
         "error": None,
-        "contributes": ["ticketing tool postbox", "ticketing tool pigeonhole"],
+        "contributes": ["ticketing tool postbox", "ticketing tool pigeonhole", "agent enhance"],
     }

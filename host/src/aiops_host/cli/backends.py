@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
+import msgspec
 
+from aiops_core.errors import AiopsError
 from aiops_core.plugins import load_plugins
 from aiops_host.cli.connections import parsed_config
-from aiops_host.cli.program import opened, run, run_async
+from aiops_host.cli.program import as_json, opened, print_json, print_table, run, run_async
 from aiops_host.settings import read_settings
 
 tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose backend it is")
+KIND: Final = "llm-backend"
+
+
+class BackendUnknown(AiopsError):
+    """The tenant has no such backend."""
+
+
+class Backend(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant's backend; ``config`` holds no secret, ``credentials`` names those that are set."""
+
+    name: str
+    position: int
+    enabled: bool
+    installed: bool
+    config: dict[str, Any]
+    credentials: list[str]
 
 
 backends = click.Group("backends", help="Choose a tenant's LLM backends.", no_args_is_help=True)
@@ -26,7 +44,10 @@ backends = click.Group("backends", help="Choose a tenant's LLM backends.", no_ar
 @click.option("--position", default=0, show_default=True, help="Lower is asked first")
 @click.option("--disable", is_flag=True, help="Keep the configuration but do not use it")
 def set_(name: str, slug: str, values: Sequence[str], config_file: Any, position: int, disable: bool) -> None:
-    """Configure the backend NAME (see `aiops plugins list`); put keys into --config rather than --set."""
+    """Configure the backend NAME, one of `aiops plugins list`.
+
+    Put keys into the JSON of --config rather than --set: other users of this machine can see a command line.
+    """
     from aiops_host.data import tenants  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.trust.connections import NewSetting, set_plugin_setting  # noqa: PLC0415
     from aiops_host.trust.vault import Vault  # noqa: PLC0415
@@ -35,7 +56,7 @@ def set_(name: str, slug: str, values: Sequence[str], config_file: Any, position
     settings.require("key_file")
     vault, registry = Vault.load(settings.key_file), load_plugins(blocked=settings.blocked).registry
     config = parsed_config(values, config_file)
-    new = NewSetting(kind="llm-backend", name=name, config=config, position=position, enabled=not disable)
+    new = NewSetting(kind=KIND, name=name, config=config, position=position, enabled=not disable)
 
     async def work() -> None:
         async with opened() as database:
@@ -44,6 +65,73 @@ def set_(name: str, slug: str, values: Sequence[str], config_file: Any, position
 
     run_async(work)
     click.echo(f"{slug}: backend {name} {'kept but not used' if disable else 'is used'}")
+
+
+@backends.command("list")
+@tenant_option
+@as_json
+def list_(slug: str, as_json: bool) -> None:
+    """List a tenant's backends in the order they are asked."""
+    found = _found(slug)
+    if as_json:
+        print_json(found)
+        return
+    if not any(backend.enabled for backend in found):
+        click.echo(f"{slug} uses none of its own; AIOPS_DEFAULT_BACKEND writes: {read_settings().default_backend}\n")
+    rows = [(b.name, b.position, _use(b), ", ".join(b.credentials)) for b in found]
+    print_table(rows, ("NAME", "POSITION", "USE", "CREDENTIALS"))
+
+
+@backends.command()
+@click.argument("name")
+@tenant_option
+@as_json
+def show(name: str, slug: str, as_json: bool) -> None:
+    """Show one backend's configuration, without its credentials."""
+    found = _found(slug)
+    backend = next((b for b in found if b.name == name), None)
+    if backend is None:
+        known = ", ".join(b.name for b in found) or "none yet"
+        raise BackendUnknown(f"The tenant {slug} has no backend {name!r}; it has: {known}.")
+    if as_json:
+        print_json(backend)
+        return
+    click.echo(f"{backend.name}  position {backend.position}, {_use(backend)}")
+    for field, value in backend.config.items():
+        click.echo(f"  {field} = {msgspec.json.encode(value).decode()}")
+    for credential in backend.credentials:
+        click.echo(f"  {credential} is set")
+
+
+def _use(backend: Backend) -> str:
+    if not backend.installed:
+        return "not installed"
+    return "used" if backend.enabled else "kept but not used"
+
+
+def _found(slug: str) -> list[Backend]:
+    from aiops_host.data import connections as stored  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import tenants  # noqa: PLC0415
+
+    installed = load_plugins(blocked=read_settings().blocked).registry.llm_backends
+
+    async def work() -> list[Backend]:
+        async with opened() as database:
+            tenant = await tenants.by_slug(database, slug)
+            async with database.tenant(tenant.id) as con:
+                return [
+                    Backend(
+                        name=record.name,
+                        position=record.position,
+                        enabled=record.enabled,
+                        installed=record.name in installed,
+                        config=dict(record.config),
+                        credentials=[s.name for s in await stored.newest_secrets(con, KIND, record.name)],
+                    )
+                    for record in await stored.settings_of(con, KIND)
+                ]
+
+    return run_async(work)
 
 
 def main(argv: Sequence[str]) -> int:

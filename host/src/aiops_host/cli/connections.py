@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from aiops_core.plugins import load_plugins
+from aiops_host.cli.jsontext import json_trouble
 from aiops_host.cli.program import EXIT_PROBLEM, as_json, opened, print_json, print_table, run, run_async
 from aiops_host.settings import read_settings
 
+if TYPE_CHECKING:
+    from aiops_host.trust.connections import CreatedConnection
+
 tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose connection it is")
+connection_argument = click.argument("called", metavar="CONNECTION")
 
 
-connections = click.Group("connections", help="Connect a tenant's ticketing tool.", no_args_is_help=True)
+connections = click.Group(
+    "connections",
+    help="Connect a tenant's ticketing tool. A CONNECTION is its id or its name.",
+    no_args_is_help=True,
+)
 
 
 @connections.command()
@@ -27,14 +35,17 @@ connections = click.Group("connections", help="Connect a tenant's ticketing tool
 @click.option("--config", "config_file", type=click.File("rb"), help="The configuration as a JSON object; - for stdin")
 @click.option("--link-host", "link_hosts", multiple=True, metavar="HOST", help="A host notes may link to")
 @click.option("--run-on", multiple=True, metavar="KIND", help="What starts a run: opened (default), updated, …")
+@click.option("--agent", default="enhance", show_default=True, help="Who works on its tickets")
 @as_json
 def create(slug: str, ticketing_tool: str, values: Sequence[str], config_file: Any, as_json: bool, **new: Any) -> None:
-    """Create a connection and print its webhook address and secret, this once.
+    """Create a connection.
+
+    Prints its webhook address and secret, which is not shown again.
 
     Put secrets into the JSON of --config rather than --set: other users of this machine can see a command line.
     """
     from aiops_host.data import tenants  # noqa: PLC0415 - the database is not needed for --help
-    from aiops_host.trust.connections import CreatedConnection, NewConnection, create_connection  # noqa: PLC0415
+    from aiops_host.trust.connections import NewConnection, create_connection  # noqa: PLC0415
     from aiops_host.trust.vault import Vault  # noqa: PLC0415
 
     settings = read_settings()
@@ -45,6 +56,7 @@ def create(slug: str, ticketing_tool: str, values: Sequence[str], config_file: A
         config=parsed_config(values, config_file),
         link_hosts=tuple(new["link_hosts"]),
         run_on=tuple(new["run_on"]) or ("opened",),
+        agent=new["agent"],
     )
     vault, registry = Vault.load(settings.key_file), load_plugins(blocked=settings.blocked).registry
 
@@ -58,10 +70,17 @@ def create(slug: str, ticketing_tool: str, values: Sequence[str], config_file: A
     if as_json:
         print_json({**msgspec.to_builtins(created), "webhook_url": url})
         return
-    click.echo(f"connection {created.connection_id}\nwebhook    {url}\nsecret     {created.webhook_secret}")
+    _show(created, url)
+
+
+def _show(created: CreatedConnection, url: str) -> None:
+    """Print what the ticketing tool needs after the explanation, which may be long."""
+    click.echo(f"connection {created.connection_id} is made\n")
+    if created.setup_help:
+        click.echo(f"{created.setup_help}\n")
     for name, value in created.headers.items():
-        click.echo(f"header     {name}: {value}")
-    click.echo(f"\n{created.setup_help}" if created.setup_help else "")
+        click.echo(f"header   {name}: {value}")
+    click.echo(f"webhook  {url}\nsecret   {created.webhook_secret}  (shown this once)")
 
 
 @connections.command("list")
@@ -86,15 +105,20 @@ def list_(slug: str, as_json: bool) -> None:
 
 
 @connections.command()
-@click.argument("connection_id", type=UUID)
+@connection_argument
 @tenant_option
 @as_json
-def test(connection_id: UUID, slug: str, as_json: bool) -> int:
-    """Make one authenticated read and say in a sentence what it showed; exit code 1 when it fails."""
-    from aiops_host.cli.tooling import using_tool  # noqa: PLC0415
-    from aiops_host.data import connections as stored  # noqa: PLC0415 - the database is not needed for --help
+def test(called: str, slug: str, as_json: bool) -> int:
+    """Ask the ticketing tool who we are.
+
+    Makes one authenticated read and says in a sentence what it showed; the exit code is 1 when it failed.
+    """
+    from aiops_host.cli.tooling import connection_called, using_tool  # noqa: PLC0415 - as above
+    from aiops_host.data import connections as stored  # noqa: PLC0415
 
     async def work() -> Any:
+        async with opened() as database:
+            connection_id = (await connection_called(database, slug, called)).id
         async with using_tool(slug, connection_id) as (database, record, tool):
             health = await tool.check_health()
             if health.account_id and health.account_id != record.account_id:
@@ -110,43 +134,48 @@ def test(connection_id: UUID, slug: str, as_json: bool) -> int:
 
 
 @connections.command()
-@click.argument("connection_id", type=UUID)
+@connection_argument
 @tenant_option
-def pause(connection_id: UUID, slug: str) -> None:
-    """Let no work of the connection start; deliveries are kept."""
-    _set_state(slug, connection_id, paused=True)
+def pause(called: str, slug: str) -> None:
+    """Stop work; deliveries are kept."""
+    _set_state(slug, called, paused=True)
 
 
 @connections.command()
-@click.argument("connection_id", type=UUID)
+@connection_argument
 @tenant_option
-def resume(connection_id: UUID, slug: str) -> None:
+def resume(called: str, slug: str) -> None:
     """Let work go on."""
-    _set_state(slug, connection_id, paused=False)
+    _set_state(slug, called, paused=False)
 
 
-def _set_state(slug: str, connection_id: UUID, *, paused: bool) -> None:
-    from aiops_host.data import connections as stored  # noqa: PLC0415 - the database is not needed for --help
+def _set_state(slug: str, called: str, *, paused: bool) -> None:
+    from aiops_host.cli.tooling import connection_called  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import connections as stored  # noqa: PLC0415
     from aiops_host.data import tenants  # noqa: PLC0415
 
-    async def work() -> None:
+    async def work() -> stored.ConnectionSummary:
         async with opened() as database:
+            found = await connection_called(database, slug, called)
             tenant = await tenants.by_slug(database, slug)
             reason = "Paused by an administrator." if paused else None
-            await stored.set_state(database, tenant.id, connection_id, "paused" if paused else "active", reason)
+            await stored.set_state(database, tenant.id, found.id, "paused" if paused else "active", reason)
+            return found
 
-    run_async(work)
-    click.echo(f"connection {connection_id} {'paused' if paused else 'active'}")
+    changed = run_async(work)
+    click.echo(f"connection {changed.name} ({changed.id}) {'paused' if paused else 'active'}")
 
 
 def parsed_config(values: Sequence[str], config_file: Any) -> dict[str, Any]:
     """Return the configuration given by a JSON file, overlaid with ``FIELD=VALUE`` pairs; values may be JSON."""
     config: dict[str, Any] = {}
     if config_file is not None:
+        text = config_file.read()
         try:
-            config = msgspec.json.decode(config_file.read(), type=dict[str, Any])
-        except msgspec.MsgspecError as error:
-            raise click.BadParameter(f"--config: expected a JSON object: {error}") from None
+            config = msgspec.json.decode(text, type=dict[str, Any])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            why = json_trouble(text) or "this is JSON, but no object of fields and values"
+            raise click.BadParameter(f"--config {config_file.name}: expected a JSON object; {why}.") from None
     for pair in values:
         field, separator, value = pair.partition("=")
         if not separator:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import click
 
@@ -17,6 +16,8 @@ from aiops_core.tickets import Ticket, TicketQuery
 from aiops_host.cli.program import as_json, opened, run, run_async
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from aiops_host.data.connections import ConnectionRecord
     from aiops_host.data.retrieval.history import UpsertCount
     from aiops_host.data.session import Database
@@ -52,12 +53,10 @@ tickets = click.Group("tickets", help="Import resolved tickets into a tenant's h
 @tickets.command("import")
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose history it is")
-@click.option(
-    "--connection", type=UUID, metavar="ID", help="Read from this connection's ticketing tool instead of PATH"
-)
+@click.option("--connection", metavar="CONNECTION", help="Read from this connection, by id or name, instead of PATH")
 @click.option("--since", type=Since(), default="90d", show_default=True, help="How far back, as 90d, 12h, 8w or a date")
 @as_json
-def import_(path: Path | None, slug: str, connection: UUID | None, since: datetime, as_json: bool) -> None:
+def import_(path: Path | None, slug: str, connection: str | None, since: datetime, as_json: bool) -> None:
     """Import from PATH (CSV or JSON), or without one from the tenant's ticketing tools themselves.
 
     Columns: ticket_id and title are needed; description, resolution, category, priority, requester, technician,
@@ -83,17 +82,20 @@ def import_(path: Path | None, slug: str, connection: UUID | None, since: dateti
         report(run_async(lambda: _from_tools(slug, connection, since, quiet=as_json)), noun="tickets", as_json=as_json)
 
 
-async def _from_tools(slug: str, connection: UUID | None, since: datetime, *, quiet: bool) -> UpsertCount:
+async def _from_tools(slug: str, connection: str | None, since: datetime, *, quiet: bool) -> UpsertCount:
     from aiops_host.cli.imports import added_up  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.cli.tooling import connection_called  # noqa: PLC0415
     from aiops_host.data import connections, tenants  # noqa: PLC0415
     from aiops_host.data.retrieval.history import UpsertCount  # noqa: PLC0415
 
     async with opened() as database:
         tenant = await tenants.by_slug(database, slug)
-        found = await connections.list_(database, tenant.id)
-    wanted = [c.id for c in found if connection in {None, c.id}]
+        if connection is None:
+            wanted = [c.id for c in await connections.list_(database, tenant.id)]
+        else:
+            wanted = [(await connection_called(database, slug, connection)).id]
     if not wanted:
-        raise click.UsageError(f"The tenant {slug} has no such connection; see: aiops connections list --tenant {slug}")
+        raise click.UsageError(f"The tenant {slug} has no connection; see: aiops connections create --help")
     total = UpsertCount(added=0, changed=0, unchanged=0)
     for connection_id in wanted:
         total = added_up(total, await _from_tool(slug, connection_id, since, quiet=quiet))

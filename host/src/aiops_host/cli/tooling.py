@@ -9,13 +9,32 @@ from uuid import UUID
 from aiops_core.plugins import load_plugins
 from aiops_core.ticketing import TicketingToolPlugin
 from aiops_host.cli.program import opened
-from aiops_host.data import tenants
-from aiops_host.data.connections import ConnectionRecord
+from aiops_host.data import connections, tenants
+from aiops_host.data.connections import ConnectionRecord, ConnectionSummary, UnknownConnection
 from aiops_host.data.session import Database
 from aiops_host.settings import read_settings
 from aiops_host.trust.connections import SecretReader, load_connection, make_for_worker
 from aiops_host.trust.egress import GuardedHttp
 from aiops_host.trust.vault import Vault
+
+
+async def connection_called(database: Database, slug: str, called: str) -> ConnectionSummary:
+    """Return a tenant's connection by its id or its name.
+
+    Raises:
+        UnknownTenant: There is no such tenant.
+        UnknownConnection: The tenant has no such connection; the message names those it has.
+    """
+    tenant = await tenants.by_slug(database, slug)
+    found = await connections.list_(database, tenant.id)
+    for connection in found:
+        if called.strip().lower() == str(connection.id) or called == connection.name:
+            return connection
+    names = ", ".join(connection.name for connection in found) or "none yet"
+    raise UnknownConnection(
+        f"The tenant {slug} has no connection {called!r}; it has: {names}. "
+        f"Their ids: aiops connections list --tenant {slug}"
+    )
 
 
 @asynccontextmanager

@@ -25,7 +25,10 @@ users = click.Group("users", help="Create people who may log in.", no_args_is_he
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input; else one is made up")
 @as_json
 def create(email: str, slug: str | None, role: Any, platform_admin: bool, password_stdin: bool, as_json: bool) -> None:
-    """Create a person, or give them a new password, and print a made-up password this once."""
+    """Create a person, or give them a new password.
+
+    A made-up password is printed this once and stored nowhere; giving a new one is the way back.
+    """
     from aiops_host.data import tenants  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.trust.sessions import put_user  # noqa: PLC0415
 
@@ -45,7 +48,7 @@ def create(email: str, slug: str | None, role: Any, platform_admin: bool, passwo
             {"email": email, "role": "platform-admin" if platform_admin else role, "tenant": slug, "password": shown}
         )
     else:
-        click.echo(f"{email} may log in" + (f" with the password {shown}" if shown else ""))
+        click.echo(f"{email} may log in" + (f" with the password {shown}  (shown this once)" if shown else ""))
 
 
 def main(argv: Sequence[str]) -> int:

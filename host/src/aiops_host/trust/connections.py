@@ -154,7 +154,7 @@ async def create_connection(
         ConnectionRefused: The tenant has a connection of that name.
     """
     spec = lookup(registry.ticketing_tools, new.ticketing_tool)
-    _check(new)
+    _check(new, registry)
     config = load_config(spec.config, new.config)
     plain, credentials = split_secrets(spec.config, new.config)
     record = _new_record(tenant_id, new, plain)
@@ -296,9 +296,11 @@ class _NoHttp:
         raise AiopsError("A webhook is verified and read without calling anybody; fetch the ticket in get_ticket.")
 
 
-def _check(new: NewConnection) -> None:
+def _check(new: NewConnection, registry: Registry) -> None:
     if not new.name.strip():
         raise ConfigInvalid("name: the connection needs one.")
+    if new.agent not in registry.agents:
+        raise ConfigInvalid(f"agent: {new.agent!r} is none of {', '.join(sorted(registry.agents)) or 'none'}.")
     kinds = get_args(TicketKind)
     if unknown := [kind for kind in new.run_on if kind not in kinds]:
         raise ConfigInvalid(f"run_on: {unknown[0]!r} is none of {', '.join(kinds)}.")
