@@ -213,6 +213,31 @@ def test_metrics_are_on_loopback_ports_of_their_own(seen: Seen) -> None:
     assert httpx.get(f"{state['base_url']}/metrics", trust_env=False).status_code == 404
 
 
+def test_a_replay_is_a_success_without_a_latency(seen: Seen) -> None:
+    """A note posted again counts as posted; the time since its webhook says nothing about the worker."""
+    installation, api = seen.installation, seen.installation.api
+    assert api
+    delivery_id = seen.handled("plain")
+    before = figures(installation)
+    installation.aiops("deliveries", "replay", delivery_id, "--tenant", "plain", "--post-again")
+
+    def counted() -> bool:
+        return figures(installation)["posted"] == before["posted"] + 1
+
+    wait_for(counted, "the replay to be counted", logs=installation.logs)
+    assert figures(installation)["timed"] == before["timed"] > 0
+
+
+def figures(installation: Installation) -> dict[str, float]:
+    """Return how many notes the worker posted and how many of them it timed."""
+    text = httpx.get(installation.state["metrics"]["worker"], trust_env=False).text
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {
+        "posted": float(values['enhancement_requests_total{outcome="posted"}']),
+        "timed": float(values["enhancement_duration_seconds_count"]),
+    }
+
+
 def test_a_real_prometheus_answers_for_all_five_figures(seen: Seen, tmp_path: Path) -> None:
     """Scraped by Prometheus, success, latency, waiting work, workers and pools are known and within their goals."""
     urls = seen.installation.state["metrics"]
@@ -229,6 +254,8 @@ def test_a_real_prometheus_answers_for_all_five_figures(seen: Seen, tmp_path: Pa
         assert 0 < latency <= 120
         assert scraped.await_answer("aiops:queue_depth:max < 100")
         assert scraped.await_answer("aiops:oldest_unfinished_seconds:max >= 0")
+        waiting = scraped.await_answer("queue_depth")
+        assert {dict(labels)["job"] for labels in waiting} == set(targets), "the host counts too, for want of workers"
         workers = scraped.await_answer("aiops:worker_active_count:by_tenant >= 1")
         assert set(workers) == {(("tenant", seen.tenant_id(slug)),) for slug in TENANTS}
         pools = scraped.await_answer("aiops:database_pool_use:max < 0.8")
