@@ -1,8 +1,8 @@
 """The pure parts of retrieval: words, passages, concepts, asset keys and the choice of terms to read."""
 
-import math
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,11 +92,9 @@ def test_words_that_keep_the_same_company_point_the_same_way() -> None:
     laptop, notebook, printer = subjects[0][0], subjects[0][1], subjects[1][0]
     vectors = concepts.learn([d for d in documents if not {laptop, notebook} <= d.keys()])
 
-    def close(one: str, other: str) -> float:
-        a, b = vectors[one], vectors[other]
-        return concepts.cosine(a, b) / math.hypot(*a) / math.hypot(*b)
-
-    assert close(laptop, notebook) > close(laptop, printer) + 0.5
+    numbered = {number: vectors[lexeme] for number, lexeme in enumerate([laptop, notebook, printer])}
+    same, other = concepts.cosines({0: 1.0}, [{1: 1.0}, {2: 1.0}], numbered)
+    assert same > other + 0.5
 
 
 def test_learning_the_same_gives_the_same() -> None:
@@ -108,15 +106,37 @@ def test_learning_the_same_gives_the_same() -> None:
     assert concepts.learn([{}, {}, {}]) == {}
 
 
+def test_what_is_learnt_does_not_depend_on_where_learning_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Documents are as close to each other from one random start as from another."""
+    rng = random.Random(2)  # noqa: S311 - test data
+    subjects = [[f"{subject}of{n}" for n in range(8)] for subject in range(20)]
+    documents = [
+        dict.fromkeys([*rng.sample(subjects[min(n % 23, n % 20)], 4), f"word{rng.randrange(90)}"], 1.0)
+        for n in range(900)
+    ]
+    numbers = {lexeme: n for n, lexeme in enumerate(sorted({lexeme for document in documents for lexeme in document}))}
+    bags = [{numbers[lexeme]: n for lexeme, n in document.items()} for document in documents]
+
+    def closeness() -> list[float]:
+        vectors = {numbers[lexeme]: vector for lexeme, vector in concepts.learn(documents).items()}
+        return concepts.cosines(bags[0], bags[1:60], vectors)
+
+    first = closeness()
+    seeded = np.random.default_rng
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: seeded(seed + 1))
+    assert closeness() == pytest.approx(first, abs=0.01)
+
+
 def test_a_document_points_where_its_words_point() -> None:
-    """The direction is a unit vector whatever the frequencies, and there is none without a known lexeme."""
-    vectors = {1: [3.0] + [0.0] * (concepts.DIMENSIONS - 1), 2: [0.0, 4.0] + [0.0] * (concepts.DIMENSIONS - 2)}
-    both = concepts.direction({1: 1.0, 2: 5.0, 3: 1.0}, vectors)
-    assert both is not None
-    assert math.hypot(*both) == pytest.approx(1)
-    assert both[1] > both[0] > 0
-    assert concepts.direction({3: 1.0}, vectors) is None
-    assert concepts.direction({}, {}) is None
+    """Frequency counts, but not length; a document without a known lexeme points nowhere."""
+    vectors = {1: [3.0, 0.0], 2: [0.0, 4.0]}
+    mixed, longer, other, unknown = concepts.cosines(
+        {1: 1.0, 3: 9.0}, [{1: 1.0, 2: 1.0}, {1: 5.0, 2: 5.0, 3: 1.0}, {2: 2.0}, {3: 1.0}], vectors
+    )
+    assert mixed == pytest.approx(0.6)
+    assert longer == pytest.approx(0.6)
+    assert other == unknown == 0.0
+    assert concepts.cosines({1: 1.0}, [{1: 1.0}], {}) == [0.0]
 
 
 @pytest.mark.parametrize(

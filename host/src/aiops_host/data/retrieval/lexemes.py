@@ -21,7 +21,7 @@ async def bags_of(con: Connection, texts: Sequence[str]) -> list[Bag]:
     """Return the lexemes of each text.
 
     English stems first, then German on what is left: words of either language meet their own inflections, so that a
-    tenant who writes both needs no setting. Stop words stay: they help a little, and rare ones a lot.
+    tenant who writes both needs no setting. Stop words stay: the company they keep helps the concepts.
     """
     counted = [count_words(text) for text in texts]
     stems = await _stems(con, sorted({word for counts in counted for word in counts}))

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiops_host.data.retrieval.concepts import Vector, cosine, direction
+from aiops_host.data.retrieval.concepts import cosines
 from aiops_host.data.retrieval.lexemes import CollectionName, Connection, bags_of
+from aiops_host.data.retrieval.words import FUNCTION_WORDS
 
 K1 = 3.0
 B = 0.9
@@ -24,7 +25,7 @@ CANDIDATES = 400
 """The weightiest lexemes within the budget, but never fewer than the minimum, find candidates to be scored in full."""
 
 ORDERED_BY_CONCEPTS = 30
-CONCEPT_WEIGHT = 2.0
+CONCEPT_WEIGHT = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ async def search(con: Connection, collection: CollectionName, text: str, limit: 
 
 
 async def _query(con: Connection, collection: CollectionName, text: str) -> _Query:
-    bag = (await bags_of(con, [text]))[0]
+    bag, joining = await bags_of(con, [text, FUNCTION_WORDS])
+    asked = {lexeme: n for lexeme, n in bag.items() if lexeme not in joining}
     rows = await con.fetch(
         """
         select l.lexeme, l.lexeme_id, l.documents, c.documents as of_documents, c.words / c.documents as mean_words
@@ -87,8 +89,8 @@ async def _query(con: Connection, collection: CollectionName, text: str) -> _Que
         return _Query({})
     ids = {row["lexeme"]: row["lexeme_id"] for row in rows}
     spread = {row["lexeme"]: row["documents"] for row in rows}
-    weights = {lexeme: _weight(n, spread.get(lexeme, 0), rows[0]["of_documents"]) for lexeme, n in bag.items()}
-    terms = [Term(row["lexeme_id"], row["documents"], weights[row["lexeme"]]) for row in rows]
+    weights = {lexeme: _weight(n, spread.get(lexeme, 0), rows[0]["of_documents"]) for lexeme, n in asked.items()}
+    terms = [Term(row["lexeme_id"], row["documents"], weights[row["lexeme"]]) for row in rows if row["lexeme"] in asked]
     terms.sort(key=lambda term: (-term.weight, term.lexeme_id))
     return _Query(
         bag={ids[lexeme]: n for lexeme, n in bag.items() if lexeme in ids},
@@ -164,18 +166,16 @@ order by hit.score desc, hit.document_id desc
 async def _by_concepts(con: Connection, query: _Query, documents: Sequence[Any]) -> dict[int, float]:
     """Return a factor of 1 for a document that points the query's way, and less the further it points away."""
     vectors = await _vectors(con, {*query.bag, *(i for document in documents for i in document["lexeme_ids"])})
-    aim = direction(query.bag, vectors)
-    if aim is None:
+    if vectors.keys().isdisjoint(query.bag):
         return {}
-    factors = {}
-    for document in documents:
-        frequencies = dict(zip(document["lexeme_ids"], document["frequencies"], strict=True))
-        points = direction(frequencies, vectors)
-        factors[document["document_id"]] = math.exp(CONCEPT_WEIGHT * ((cosine(aim, points) if points else 0.0) - 1))
-    return factors
+    bags = [dict(zip(document["lexeme_ids"], document["frequencies"], strict=True)) for document in documents]
+    return {
+        document["document_id"]: math.exp(CONCEPT_WEIGHT * (cosine - 1))
+        for document, cosine in zip(documents, cosines(query.bag, bags, vectors), strict=True)
+    }
 
 
-async def _vectors(con: Connection, lexeme_ids: set[int]) -> dict[int, Vector]:
+async def _vectors(con: Connection, lexeme_ids: set[int]) -> dict[int, Sequence[float]]:
     rows = await con.fetch(
         "select lexeme_id, vector from search_concept where lexeme_id = any($1::int[])", list(lexeme_ids)
     )

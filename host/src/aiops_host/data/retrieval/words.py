@@ -13,6 +13,14 @@ MAX_WORD = 64
 MIN_NUMBER_PART = 3
 """Shorter numbers inside a compound (an octet, a day) say nothing without it."""
 
+FUNCTION_WORDS = (
+    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this "
+    "to was will with "
+    "aber als am an auch auf aus bei das dass dem den der des die ein eine einem einen einer eines er es für im in ist "
+    "mit nach nicht noch oder sie sind so um und von war wenn wird zu zum zur"
+)
+"""What joins words in English and German and is about nothing: a search does not ask for them."""
+
 _COMPOUND = re.compile(r"[^\W_]+(?:[.@_:-]{1,2}[^\W_]+)*")
 _PART = re.compile(r"[^\W_]+")
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
