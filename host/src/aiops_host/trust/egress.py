@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -87,7 +88,7 @@ class GuardedHttp:
         except UNSENT as error:
             if isinstance(error, REFUSED):
                 self._denied("address")
-            raise HttpFailed(f"{_host(url)} could not be reached: {_reason(error)}", sent=False) from None
+            raise HttpFailed(f"{_host(url)} {_why_unsent(error)}", sent=False) from None
         except TimeoutError:
             raise HttpFailed(f"{_host(url)} did not answer within {limit:g} s", sent=True) from None
         except httpx.HTTPError as error:
@@ -117,5 +118,19 @@ def _host(url: str) -> str:
     return f"{parts.host}:{parts.port}" if parts.port else parts.host
 
 
-def _reason(error: Exception) -> str:
+def _why_unsent(error: BaseException) -> str:
+    """Return what kept a request from being sent, to follow the host's name."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, socket.gaierror):
+            return "is a name that DNS does not know here"
+        if isinstance(below, ConnectionRefusedError):
+            return "refuses connections"
+        below = below.__cause__ or below.__context__
+    if isinstance(error, httpx.ConnectTimeout):
+        return f"takes no connection within {CONNECT_SECONDS:g} s"
+    return f"cannot be asked: {_reason(error)}"
+
+
+def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
