@@ -11,6 +11,8 @@ import pytest
 from tests.integration.cli.conftest import Aiops
 from tests.support.databases import DatabaseUrls, run_apart
 
+from aiops_host.cli.main import main
+
 JIRA = {"base_url": "https://jira.example", "email": "a@b.example", "api_token": "canary-token-4711"}
 
 
@@ -147,6 +149,25 @@ def test_what_is_shown_once_stands_last(aiops: Aiops, jira_config: Path) -> None
     assert "(shown this once)" in aiops("users", "create", "pat@acme.example", "--tenant", "acme")
 
 
+def test_what_an_import_leaves_out_is_told(aiops: Aiops, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unknown columns and empty articles are named on the error stream; the count stays alone on the output."""
+    aiops("tenants", "create", "acme")
+    (tmp_path / "kb").mkdir()
+    (tmp_path / "kb" / "empty.md").write_text("")
+    (tmp_path / "kb" / "vpn.md").write_text("Do it.")
+    (tmp_path / "t.csv").write_text("ticket_id,title,colour\n1,x,red\n")
+    (tmp_path / "a.csv").write_text("name,colour\nx,red\n")
+    for noun, name, says in (
+        ("tickets", "t.csv", "not imported: colour. Known columns: ticket_id, title,"),
+        ("assets", "a.csv", "not imported: colour. Known columns: name, kind,"),
+        ("knowledge", "kb", "empty.md has no text and is left out."),
+    ):
+        assert main([noun, "import", str(tmp_path / name), "--tenant", "acme", "--json"]) == 0
+        printed = capsys.readouterr()
+        assert json.loads(printed.out)["added"] == 1
+        assert says in printed.err
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -180,7 +201,7 @@ def test_a_configuration_that_does_not_fit_says_where(aiops: Aiops, tmp_path: Pa
         (("connections", "list", "--tenant", "nobody"), 1, "There is no tenant 'nobody'"),
         (
             ("connections", "create", "--tenant", "acme", "--name", "x", "--tool", "remedy"),
-            1,
+            2,
             "No installed plugin provides 'remedy'",
         ),
         (

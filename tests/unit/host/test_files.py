@@ -75,12 +75,18 @@ def test_articles_from_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("t.csv", "ticket_id,title\n1,\n", "row 2: the column 'title' is missing or empty"),
-        ("t.csv", "id,title\n1,x\n", "row 2: the column 'ticket_id'"),
+        ("t.csv", "ticket_id,title\n1,\n", r"row 2: 'title' is empty\."),
+        (
+            "t.csv",
+            "id,title\n1,x\n",
+            r"t\.csv: the column 'ticket_id' is missing; needed are ticket_id, title, there are: id, title\.",
+        ),
+        ("t.csv", "", "the column 'ticket_id' is missing; .* there are: none"),
         ("t.csv", "ticket_id,title,created_at\n1,x,yesterday\n", "'yesterday', which is no ISO 8601 time"),
         ("t.csv", 'ticket_id,title\n1,"x\n', "not readable as CSV"),
         ("t.json", "{}", "expected a JSON list of objects"),
-        ("t.json", '[{"ticket_id": 1}]', "row 1: the column 'title'"),
+        ("t.json", '[{"ticket_id": 1}]', r"row 1: 'title' is missing\."),
+        ("t.json", '[{"ticket_id": 1,\n "title": ', "line 2, column 11: Expecting value"),
         ("t.xlsx", "", r"expected a .csv or .json file"),
     ],
 )
@@ -88,6 +94,34 @@ def test_a_bad_file_says_what_to_change(tmp_path: Path, name: str, text: str, sa
     """The refusal names file, row and column."""
     with pytest.raises(FileRefused, match=says):
         read_tickets(written(tmp_path, name, text))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.csv", "ticket_id, title ,colour,size\n1,x,red,\n2,y,,\n"),
+        ("t.json", '[{"ticket_id": 1, "title": "x", "colour": "red"}, {"ticket_id": 2, "title": "y", "size": 3}]'),
+    ],
+)
+def test_columns_left_out_are_told(tmp_path: Path, name: str, text: str) -> None:
+    """What is not known is named once for the whole file, with what is known; the rest is imported."""
+    told: list[str] = []
+    file = written(tmp_path, name, text)
+    assert [ticket.title for ticket in read_tickets(file, told.append)] == ["x", "y"]
+    (remark,) = told
+    assert remark.startswith(f"{file}: not imported: colour, size. Known columns: ticket_id, title, description,")
+
+
+def test_an_article_without_text_is_left_out_and_told(tmp_path: Path) -> None:
+    """Empty files, and those with facts only, stop nobody; a folder of nothing else is refused."""
+    written(tmp_path, "empty.md", "")
+    written(tmp_path, "facts.md", "---\ntitle: VPN\n---\n\n")
+    with pytest.raises(FileRefused, match=r"holds no \.md file that has text"):
+        read_articles(tmp_path)
+    written(tmp_path, "vpn.md", "Do it.")
+    told: list[str] = []
+    assert [article.slug for article in read_articles(tmp_path, told.append)] == ["vpn"]
+    assert sorted(told) == [f"{tmp_path / name} has no text and is left out." for name in ("empty.md", "facts.md")]
 
 
 def test_a_missing_file_and_an_empty_folder(tmp_path: Path) -> None:

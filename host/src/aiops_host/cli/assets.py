@@ -17,15 +17,17 @@ assets = click.Group("assets", help="Import a tenant's assets.", no_args_is_help
 @click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose assets they are")
 @as_json
 def import_(path: Path, slug: str, as_json: bool) -> None:
-    """Import a CSV or a JSON file; known assets are brought up to date.
+    """Import assets from CSV or JSON.
+
+    Known assets are brought up to date.
 
     Columns: name is needed; kind, owner, site, notes, and hostnames and ips separated by semicolons may be there.
     """
     from aiops_host.cli.files import read_assets  # noqa: PLC0415 - the database is not needed for --help
-    from aiops_host.cli.imports import import_all  # noqa: PLC0415
+    from aiops_host.cli.imports import import_all, remark  # noqa: PLC0415
     from aiops_host.data.retrieval import assets as inventory  # noqa: PLC0415
 
-    import_all(slug, read_assets(path), inventory.upsert, noun="assets", as_json=as_json)
+    import_all(slug, read_assets(path, remark), inventory.upsert, noun="assets", as_json=as_json)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -12,11 +13,13 @@ import msgspec
 
 from aiops_core.errors import AiopsError
 from aiops_core.tickets import Person, Priority, Ticket
+from aiops_host.cli.jsontext import json_trouble
 from aiops_host.data.retrieval.assets import Asset
 from aiops_host.data.retrieval.knowledge import Article
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
+Tell = Callable[[str], None]
 
 PRIORITIES = frozenset(get_args(Priority))
 MAX_FIELD_CHARACTERS = 1_000_000
@@ -26,62 +29,92 @@ class FileRefused(AiopsError):
     """The file cannot be imported."""
 
 
-def read_tickets(path: Path) -> list[Ticket]:
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns a file must have, and all it may have."""
+
+    needed: tuple[str, ...]
+    known: tuple[str, ...]
+
+
+TICKET = Columns(
+    ("ticket_id", "title"),
+    (
+        *("ticket_id", "title", "description", "resolution", "category", "priority", "requester", "technician"),
+        *("created_at", "resolved_at", "url"),
+    ),
+)
+ASSET = Columns(("name",), ("name", "kind", "owner", "site", "notes", "hostnames", "ips"))
+ARTICLE = Columns(("slug", "title", "body"), ("slug", "title", "body", "url", "updated", "tags"))
+
+
+def _tell_nobody(_: str) -> None:
+    """Take a remark nobody asked for."""
+
+
+def read_tickets(path: Path, tell: Tell = _tell_nobody) -> list[Ticket]:
     """Read resolved tickets from CSV or a JSON list.
 
     Columns: ``ticket_id`` and ``title`` are needed; ``description``, ``resolution``, ``category``, ``priority``,
-    ``requester``, ``technician``, ``created_at``, ``resolved_at`` (ISO 8601) and ``url`` may be there.
+    ``requester``, ``technician``, ``created_at``, ``resolved_at`` (ISO 8601) and ``url`` may be there; ``tell`` hears of
+    others.
 
     Raises:
         FileRefused: The file is missing, of another kind, or a row lacks what is needed.
     """
-    return _records(path, _ticket)
+    return _records(path, _ticket, TICKET, tell)
 
 
-def read_assets(path: Path) -> list[Asset]:
+def read_assets(path: Path, tell: Tell = _tell_nobody) -> list[Asset]:
     """Read assets from CSV or a JSON list.
 
     Columns: ``name`` is needed; ``kind``, ``owner``, ``site``, ``notes``, and ``hostnames`` and ``ips`` separated
-    by ``;`` may be there.
+    by ``;`` may be there; ``tell`` hears of others.
 
     Raises:
         FileRefused: The file is missing, of another kind, or a row lacks what is needed.
     """
-    return _records(path, _asset)
+    return _records(path, _asset, ASSET, tell)
 
 
-def read_articles(path: Path) -> list[Article]:
+def read_articles(path: Path, tell: Tell = _tell_nobody) -> list[Article]:
     """Read articles from a folder of Markdown files, or from CSV or a JSON list.
 
     A Markdown file may begin with ``title``, ``url``, ``updated`` and ``tags`` as ``key: value`` lines between two
-    lines of ``---``; its name without ending is the slug. Columns: ``slug``, ``title`` and ``body`` are needed;
-    ``url``, ``updated`` and ``tags`` may be there.
+    lines of ``---``; its name without ending is the slug. One without text is left out, which ``tell`` hears.
+    Columns: ``slug``, ``title`` and ``body`` are needed; ``url``, ``updated`` and ``tags`` may be there; ``tell`` hears
+    of others.
 
     Raises:
         FileRefused: The file is missing, of another kind, or a row lacks what is needed.
     """
     if not path.is_dir():
-        return _records(path, _article)
-    files = sorted(path.rglob("*.md"))
-    if not files:
-        raise FileRefused(f"{path} holds no .md file.")
-    return [_converted(_article, _markdown(file, path), str(file)) for file in files]
+        return _records(path, _article, ARTICLE, tell)
+    files = {file: _markdown(file, path) for file in sorted(path.rglob("*.md"))}
+    written = {file: row for file, row in files.items() if row["body"]}
+    if not written:
+        raise FileRefused(f"{path} holds no .md file{' that has text' if files else ''}.")
+    for file in files.keys() - written.keys():
+        tell(f"{file} has no text and is left out.")
+    return [_converted(_article, row, str(file)) for file, row in written.items()]
 
 
-def _records(path: Path, convert: Callable[[Row], T]) -> list[T]:
-    return [_converted(convert, row, f"{path}, row {number}") for number, row in _rows(path)]
+def _records(path: Path, convert: Callable[[Row], T], columns: Columns, tell: Tell) -> list[T]:
+    rows = list(_rows(path, columns))
+    unknown = dict.fromkeys(name for _, row in rows for name in row if name not in columns.known)
+    if unknown:
+        tell(f"{path}: not imported: {', '.join(unknown)}. Known columns: {', '.join(columns.known)}.")
+    return [_converted(convert, row, f"{path}, row {number}") for number, row in rows]
 
 
 def _converted(convert: Callable[[Row], T], row: Row, where: str) -> T:
     try:
         return convert(row)
-    except KeyError as error:
-        raise FileRefused(f"{where}: the column {error.args[0]!r} is missing or empty.") from None
     except ValueError as error:
         raise FileRefused(f"{where}: {error}") from None
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Row]]:
+def _rows(path: Path, columns: Columns) -> Iterator[tuple[int, Row]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -89,15 +122,23 @@ def _rows(path: Path) -> Iterator[tuple[int, Row]]:
         raise FileRefused(f"{path}: {why}.") from None
     if path.suffix.lower() == ".csv":
         csv.field_size_limit(MAX_FIELD_CHARACTERS)
-        return _csv_rows(text, path)
+        return _csv_rows(text, path, columns)
     if path.suffix.lower() == ".json":
         return _json_rows(text, path)
     raise FileRefused(f"{path}: expected a .csv or .json file.")
 
 
-def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, Row]]:
+def _csv_rows(text: str, path: Path, columns: Columns) -> Iterator[tuple[int, Row]]:
     try:
-        for number, row in enumerate(csv.DictReader(text.splitlines(keepends=True), strict=True), 2):
+        reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+        names = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = names
+        if missing := [name for name in columns.needed if name not in names]:
+            there = ", ".join(names) or "none"
+            raise FileRefused(
+                f"{path}: the column {missing[0]!r} is missing; needed are {', '.join(columns.needed)}, there are: {there}."
+            )
+        for number, row in enumerate(reader, 2):
             yield number, {k: v for k, v in row.items() if k}
     except csv.Error as error:
         raise FileRefused(f"{path}: not readable as CSV: {error}.") from None
@@ -106,8 +147,8 @@ def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, Row]]:
 def _json_rows(text: str, path: Path) -> Iterator[tuple[int, Row]]:
     try:
         rows = msgspec.json.decode(text, type=list[dict[str, Any]])
-    except msgspec.MsgspecError as error:
-        raise FileRefused(f"{path}: expected a JSON list of objects: {error}.") from None
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise FileRefused(f"{path}: expected a JSON list of objects; {json_trouble(text) or error}.") from None
     return iter(enumerate(rows, 1))
 
 
@@ -171,7 +212,7 @@ def _article(row: Row) -> Article:
 def _needed(row: Row, column: str) -> str:
     value = _text(row, column)
     if value is None:
-        raise KeyError(column)
+        raise ValueError(f"{column!r} is {'empty' if column in row else 'missing'}.")
     return value
 
 
@@ -203,5 +244,5 @@ def _time(row: Row, column: str) -> datetime | None:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"the column {column!r} holds {text!r}, which is no ISO 8601 time.") from None
+        raise ValueError(f"{column!r} holds {text!r}, which is no ISO 8601 time.") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)

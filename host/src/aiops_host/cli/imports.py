@@ -67,6 +67,11 @@ def added_up(one: UpsertCount, other: UpsertCount) -> UpsertCount:
     )
 
 
+def remark(text: str) -> None:
+    """Tell of what is left out, on the error stream, so that output stays clean."""
+    click.echo(text, err=True)
+
+
 def report(total: UpsertCount, *, noun: str, as_json: bool) -> None:
     """Print what an import did."""
     if as_json:

@@ -57,7 +57,9 @@ tickets = click.Group("tickets", help="Import resolved tickets into a tenant's h
 @click.option("--since", type=Since(), default="90d", show_default=True, help="How far back, as 90d, 12h, 8w or a date")
 @as_json
 def import_(path: Path | None, slug: str, connection: str | None, since: datetime, as_json: bool) -> None:
-    """Import from PATH (CSV or JSON), or without one from the tenant's ticketing tools themselves.
+    """Import past tickets.
+
+    From PATH (CSV or JSON), or without one from the tenant's ticketing tools themselves.
 
     Columns: ticket_id and title are needed; description, resolution, category, priority, requester, technician,
     created_at, resolved_at (ISO 8601) and url may be there.
@@ -67,7 +69,7 @@ def import_(path: Path | None, slug: str, connection: str | None, since: datetim
     as was asked, else 1, 2, 4 … 60 seconds.
     """
     from aiops_host.cli.files import read_tickets  # noqa: PLC0415 - the database is not needed for --help
-    from aiops_host.cli.imports import import_all, report  # noqa: PLC0415
+    from aiops_host.cli.imports import import_all, remark, report  # noqa: PLC0415
     from aiops_host.data.retrieval import history  # noqa: PLC0415
 
     if path is not None and connection is not None:
@@ -77,7 +79,7 @@ def import_(path: Path | None, slug: str, connection: str | None, since: datetim
         async def upsert(con: object, batch: Sequence[Ticket]) -> UpsertCount:
             return await history.upsert(con, batch, connection_id=None, source="file")
 
-        import_all(slug, read_tickets(path), upsert, noun="tickets", as_json=as_json)
+        import_all(slug, read_tickets(path, remark), upsert, noun="tickets", as_json=as_json)
     else:
         report(run_async(lambda: _from_tools(slug, connection, since, quiet=as_json)), noun="tickets", as_json=as_json)
 
