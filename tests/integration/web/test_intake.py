@@ -152,6 +152,7 @@ async def test_every_refusal_is_the_same_to_the_byte(door: Door, doors: tuple[Do
     ]
     answers = [await door.http.post(path, content=body, headers=headers) for path, headers in attempts]
     assert {a.status_code for a in answers} == {401}
+    assert answers[0].json()["code"] == "sender-not-proven"
     assert {a.headers["content-type"] for a in answers} == {"application/problem+json"}
     assert len({a.content for a in answers}) == 1
     assert len({tuple(sorted(a.headers.items())) for a in answers}) == 1

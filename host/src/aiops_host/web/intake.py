@@ -103,7 +103,7 @@ def _too_large(limit: int) -> NoReturn:
 
 def _rejected() -> Refused:
     """Return the one answer to every webhook without a valid proof, whatever is wrong with it."""
-    problem = Problem(status=401, code="proof-missing", detail="No valid proof of the sender for this address.")
+    problem = Problem(status=401, code="sender-not-proven", detail="No valid proof of the sender for this address.")
     return Refused(problem, {"WWW-Authenticate": "Signature"})
 
 
