@@ -63,6 +63,7 @@ def test_help_lists_every_command_and_loads_nothing_heavy() -> None:
     loaded, printed = loaded_by("--help")
     assert "aiops_core" in loaded
     assert loaded & HEAVY == set()
+    assert "Exit codes: 0 ok, 1 a problem was found, 2 misuse or a refused start" in printed
     listed = set(re.findall(r"^  ([a-z]+) {2,}\S", printed, re.M))
     assert listed >= {"admin", "demo", *COMMANDS}
 
@@ -72,18 +73,22 @@ def test_each_command_has_help(command: str) -> None:
     """Every command explains itself without a database, a setting or a heavy library."""
     loaded, printed = loaded_by(command, "--help")
     assert printed.startswith(f"Usage: aiops {command}")
+    cut = re.findall(r"^  \S+ {2,}.*\.\.\.$", printed.partition("\nCommands:\n")[2], re.M)
+    assert cut == [], "summaries that do not fit one line"
     assert loaded & (HEAVY - {"httpx"}) == set()
 
 
 def test_misuse_is_explained(tmp_path: Path) -> None:
     """An unknown command, a missing setting and a server that is away are one sentence and no traceback."""
     away = {"AIOPS_DATABASE_URL": f"postgresql://aiops_app:x@/aiops?host={tmp_path}"}
-    for arguments, environment, code in (
-        (("nosuch",), {}, 2),
-        (("tenants", "list"), {}, 2),
-        (("tenants", "list"), away, 1),
-        (("serve",), {}, 2),
-        (("worker",), {"AIOPS_SLOTS": "many"}, 2),
+    elsewhere = {"AIOPS_DATABASE_URL": "postgresql://aiops_app:x@127.0.0.1:1/aiops"}
+    for arguments, environment, code, says in (
+        (("nosuch",), {}, 2, "No such command 'nosuch'"),
+        (("tenants", "list"), {}, 2, "Set AIOPS_DATABASE_URL"),
+        (("tenants", "list"), away, 1, "Is `aiops up` running?\n"),
+        (("tenants", "list"), elsewhere, 1, "PostgreSQL cannot be reached"),
+        (("serve",), {}, 2, "Set AIOPS_"),
+        (("worker",), {"AIOPS_SLOTS": "many"}, 2, "AIOPS_SLOTS"),
     ):
         done = subprocess.run(
             [PROGRAM, *arguments],
@@ -95,4 +100,5 @@ def test_misuse_is_explained(tmp_path: Path) -> None:
         )
         assert done.returncode == code, (arguments, environment, done.stderr)
         assert "Traceback" not in done.stderr
-        assert done.stderr.strip()
+        assert says in done.stderr
+        assert ("aiops up` running" in done.stderr) == (environment == away)

@@ -103,9 +103,9 @@ def _attempt(attempt: AttemptView) -> str:
 @click.option("--post-again", is_flag=True, help="Post a further note even if one is on the ticket")
 @as_json
 def replay(delivery_id: UUID, slug: str, dry_run: bool, post_again: bool, as_json: bool) -> None:
-    """Work on a delivery once more; a note that is already on the ticket is left alone.
+    """Work on a delivery once more.
 
-    One that waits for its next try is tried now. One that is queued or being worked on is refused: it needs no replay.
+    A note that is already on the ticket is left alone. A delivery that waits for its next try is tried now. One that is queued or being worked on is refused: it needs no replay.
     """
     from aiops_host.data import deliveries as store  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.data import tenants  # noqa: PLC0415

@@ -16,7 +16,10 @@ keys = click.Group("keys", help="Make the key that seals secrets.", no_args_is_h
 @keys.command()
 @click.argument("path", type=click.Path(path_type=Path))
 def init(path: Path) -> None:
-    """Write a new key to PATH, readable by its owner only; name it in AIOPS_KEY_FILE."""
+    """Write a new key to PATH.
+
+    Only its owner can read it; name it in AIOPS_KEY_FILE.
+    """
     create_key_file(path)
     click.echo(f"{path} holds a new key. Keep a copy of it apart from the database: without it no secret opens.")
 

@@ -23,6 +23,7 @@ class Commands(click.Group):
         super().__init__(
             name="aiops",
             help="AI Ops puts an AI colleague beside every technician of a managed service provider.",
+            epilog="Exit codes: 0 ok, 1 a problem was found, 2 misuse or a refused start; 130 after Ctrl-C.",
             context_settings={"help_option_names": ["-h", "--help"]},
             params=[click.Option(["--version"], is_flag=True, help="Show the version and exit")],
             invoke_without_command=True,

@@ -13,6 +13,7 @@ import msgspec
 
 from aiops_core.errors import AiopsError, ConfigInvalid, PluginConflict
 from aiops_core.plugins import explain
+from aiops_core.registry import UnknownContribution
 
 if TYPE_CHECKING:
     from aiops_host.settings import Settings
@@ -71,12 +72,17 @@ def print_table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> No
 @asynccontextmanager
 async def opened() -> AsyncIterator[Any]:
     """Give the database of the settings for one command."""
-    from aiops_host.data.session import Database  # noqa: PLC0415 - piccolo is not needed for --help
+    from aiops_host.data.session import Database, DatabaseDown  # noqa: PLC0415 - piccolo is not needed for --help
     from aiops_host.settings import read_settings  # noqa: PLC0415
 
     settings = read_settings()
     settings.require("database_url")
-    database = await Database.open({"app": settings.database_url}, {"app": 4})
+    try:
+        database = await Database.open({"app": settings.database_url}, {"app": 4})
+    except DatabaseDown as error:
+        if "host=/" not in settings.database_url:  # no socket of this machine, which is how `aiops up` is reached
+            raise
+        raise DatabaseDown(f"{str(error).rstrip('.')}. Is `aiops up` running?") from None
     try:
         yield database
     finally:
@@ -102,8 +108,5 @@ def measured(settings: Settings, metrics: Metrics) -> Iterator[dict[str, str]]:
 
 
 def _is_refusal(error: AiopsError) -> bool:
-    return isinstance(error, ConfigInvalid | PluginConflict) or type(error).__name__ in {
-        "RoleRefused",
-        "KeyRefused",
-        "FolderInUse",
-    }
+    known = isinstance(error, ConfigInvalid | PluginConflict | UnknownContribution)
+    return known or type(error).__name__ in {"RoleRefused", "KeyRefused", "FolderInUse"}
