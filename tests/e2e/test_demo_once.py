@@ -65,8 +65,9 @@ def test_progress_goes_beside_the_json(once: Demo) -> None:
 
 def test_the_state_file_has_the_agreed_fields(state: dict[str, Any]) -> None:
     """Another program finds addresses, logins, secrets and process ids under the names it was promised."""
-    assert set(state) == {"base_url", "admin_url", "users", "tenants", "database_url", "redis_url", "pids"}
+    assert set(state) == {"base_url", "admin_url", "users", "tenants", "database_url", "redis_url", "metrics", "pids"}
     assert set(state["pids"]) == {"host", "worker", "admin"}
+    assert set(state["metrics"]) == {"host", "worker"}
     assert all(set(user) == {"email", "password", "role", "tenant"} for user in state["users"])
     assert {user["role"] for user in state["users"]} == {"platform-admin", "tenant-admin", "technician"}
     assert [set(tenant) for tenant in state["tenants"]] == [{"id", "slug", "connections"}] * 2

@@ -1,5 +1,6 @@
 """Spans: none where no collector is named, children of another process's, and nothing private in them."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,7 +39,8 @@ def test_without_a_collector_nothing_is_traced() -> None:
         "loaded = [n for n in sys.modules if n.startswith(('opentelemetry.sdk.trace', 'opentelemetry.exporter', 'requests'))]\n"
         "assert not loaded, loaded\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env={})
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
 
 
