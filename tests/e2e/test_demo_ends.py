@@ -80,3 +80,20 @@ def test_an_installation_that_dies_ends_the_demo(tmp_path: Path) -> None:
         assert demo.wait(PATIENCE) == 1
         demo.assert_gone(family)
         assert re.search(r"^aiops demo: aiops up ended with exit code -9. The end of .*up.log: ", demo.err.read_text())
+
+
+def test_a_folder_it_cannot_have_is_refused(tmp_path: Path) -> None:
+    """One that is not empty, or cannot be made, ends the demo with 2 and a sentence before anything starts."""
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("")
+    for folder, reason in (
+        ("kept", "is not empty. `aiops up --data"),
+        ("kept/file", "File exists"),
+        ("kept/file/below", "Not a directory"),
+    ):
+        with a_demo(tmp_path, "--data", str(tmp_path / folder)) as demo:
+            assert demo.wait(PATIENCE) == 2
+            said = demo.err.read_text()
+        assert said.startswith("aiops demo: ")
+        assert reason in said
+        assert len(said.splitlines()) == 1

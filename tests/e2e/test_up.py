@@ -128,6 +128,17 @@ def test_a_second_up_on_one_folder_is_refused(quick: Installation, tmp_path: Pat
     assert (quick.data / "aiops.env").read_bytes() == settings
 
 
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    """A folder below a file ends with 2 and a sentence."""
+    (tmp_path / "file").write_text("")
+    program = Program("up", "--data", str(tmp_path / "file" / "data"), folder=tmp_path)
+    try:
+        assert program.wait(END_SECONDS) == 2
+        assert program.err.read_text() == f"aiops up: cannot keep data in {tmp_path}/file/data: Not a directory\n"
+    finally:
+        program.clean_up()
+
+
 def test_a_server_that_cannot_come_back_ends_all(tmp_path: Path) -> None:
     """The end says which server died, why it does not start and where its log is; no process is left."""
     program = Program(

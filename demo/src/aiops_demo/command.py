@@ -17,7 +17,7 @@ import httpx
 
 from aiops_demo.children import ChildFailed
 from aiops_demo.play import TicketOutcome, open_tickets, outcomes, state_for_programs, watch_notes
-from aiops_demo.stage import Stage, staged
+from aiops_demo.stage import FolderRefused, Stage, staged
 
 FOLLOW_SECONDS = 0.5
 
@@ -54,9 +54,9 @@ async def _perform(options: dict[str, Any], started: float) -> int:
     except asyncio.CancelledError:
         click.echo("Stopped.", err=options["as_json"])
         return 1 if options["once"] else 0
-    except ChildFailed as error:
+    except (ChildFailed, FolderRefused) as error:
         click.echo(f"aiops demo: {error}", err=True)
-        return 1
+        return 2 if isinstance(error, FolderRefused) else 1
 
 
 async def _play(options: dict[str, Any], started: float, stopping: asyncio.Event) -> int:

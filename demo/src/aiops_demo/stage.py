@@ -29,6 +29,10 @@ STATE_FILE = "up.json"
 Say = Callable[[str], None]
 
 
+class FolderRefused(Exception):
+    """The demo cannot keep its data in the folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """A tenant that is set up: what its commands printed, and its simulator."""
@@ -101,6 +105,7 @@ async def staged(data: Path | None, llm: Mapping[str, Any] | None, say: Say) -> 
     """Start the installation and the simulators and set the tenants up, all at the same time; stop all at the end.
 
     Raises:
+        FolderRefused: ``data`` is not empty, or cannot be made.
         ChildFailed: A part did not start or a tenant could not be set up.
     """
     async with AsyncExitStack() as stack:
@@ -210,9 +215,13 @@ def _folder(data: Path | None, stack: AsyncExitStack) -> Path:
         stack.callback(shutil.rmtree, fresh, ignore_errors=True)
         return fresh
     folder = data.expanduser().absolute()
-    if folder.exists() and any(folder.iterdir()):
-        raise ChildFailed(f"{folder} is not empty. `aiops up --data {folder}` goes on with an installation.")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        empty = not any(folder.iterdir())
+    except OSError as error:
+        raise FolderRefused(f"cannot keep data in {folder}: {error.strerror}.") from None
+    if not empty:
+        raise FolderRefused(f"{folder} is not empty. `aiops up --data {folder}` goes on with an installation.")
     return folder
 
 

@@ -22,7 +22,7 @@ from aiops_host.embedded import (
     EmbeddedPostgres,
     EmbeddedRedis,
     EmbeddedServerFailed,
-    FolderInUse,
+    FolderRefused,
     unavailable_reason,
 )
 from aiops_host.settings import Settings
@@ -60,7 +60,7 @@ class Installation:
             say: Told what happens, one sentence each.
 
         Raises:
-            FolderInUse: Another installation runs in the folder.
+            FolderRefused: Another installation runs in the folder, or it cannot be made.
             EmbeddedServerFailed: PostgreSQL is not installed or does not start.
             MigrationRefused: The database cannot be migrated.
         """
@@ -114,7 +114,7 @@ def _home(folder: Path | None, stack: ExitStack) -> Path:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = stack.enter_context((home / LOCK_FILE).open("a+"))
     except OSError as error:
-        raise EmbeddedServerFailed(f"cannot keep data in {home}: {error.strerror}") from None
+        raise FolderRefused(f"cannot keep data in {home}: {error.strerror}") from None
     _claim(home, lock)
     return home
 
@@ -126,7 +126,7 @@ def _claim(home: Path, lock: IO[str]) -> None:
     except BlockingIOError:
         lock.seek(0)
         owner = lock.read().strip()
-        raise FolderInUse(
+        raise FolderRefused(
             f"{home} is in use by another `aiops up`, process {owner}: stop that one, or choose another --data folder."
         ) from None
     lock.truncate(0)

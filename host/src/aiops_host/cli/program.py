@@ -109,4 +109,4 @@ def measured(settings: Settings, metrics: Metrics) -> Iterator[dict[str, str]]:
 
 def _is_refusal(error: AiopsError) -> bool:
     known = isinstance(error, ConfigInvalid | PluginConflict | UnknownContribution)
-    return known or type(error).__name__ in {"RoleRefused", "KeyRefused", "FolderInUse"}
+    return known or type(error).__name__ in {"RoleRefused", "KeyRefused", "FolderRefused"}

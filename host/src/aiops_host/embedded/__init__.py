@@ -4,7 +4,7 @@ A server is started, its address handed out, and it ends with its owner, however
 elsewhere are reached through the same URLs, so no other module knows the difference.
 """
 
-from aiops_host.embedded.child import EmbeddedServerFailed, FolderInUse, last_words
+from aiops_host.embedded.child import EmbeddedServerFailed, FolderRefused, last_words
 from aiops_host.embedded.postgres import EmbeddedPostgres, unavailable_reason
 from aiops_host.embedded.redis import EmbeddedRedis
 
@@ -12,7 +12,7 @@ __all__ = [
     "EmbeddedPostgres",
     "EmbeddedRedis",
     "EmbeddedServerFailed",
-    "FolderInUse",
+    "FolderRefused",
     "last_words",
     "unavailable_reason",
 ]

@@ -49,8 +49,8 @@ class EmbeddedServerFailed(AiopsError):
     """An embedded server could not be started."""
 
 
-class FolderInUse(EmbeddedServerFailed):
-    """Another installation works in the folder.
+class FolderRefused(EmbeddedServerFailed):
+    """The folder cannot hold this installation's data.
 
     Host: refuses to start, exit code 2.
     """

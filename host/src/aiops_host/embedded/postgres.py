@@ -20,7 +20,7 @@ from aiops_host.embedded.child import (
     Account,
     Child,
     EmbeddedServerFailed,
-    FolderInUse,
+    FolderRefused,
     Launch,
     account_for,
     await_ready,
@@ -162,7 +162,7 @@ def _claim(home: Path, account: Account | None) -> IO[str]:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.fdopen(_open_beyond_shell(home / "lock"), "a+")
     except OSError as error:
-        raise EmbeddedServerFailed(f"cannot keep data in {home}: {error.strerror}") from error
+        raise FolderRefused(f"cannot keep data in {home}: {error.strerror}") from error
     if account:
         account.own(home)
     deadline = time.monotonic() + REMAINS_SECONDS
@@ -171,7 +171,7 @@ def _claim(home: Path, account: Account | None) -> IO[str]:
         owner = lock.read()
         if time.monotonic() > deadline or _is_alive(owner):
             lock.close()
-            raise FolderInUse(f"{home} is in use by process {owner}: stop that one, or choose another folder")
+            raise FolderRefused(f"{home} is in use by process {owner}: stop that one, or choose another folder")
         time.sleep(0.02)
     lock.truncate(0)
     lock.write(str(os.getpid()))
