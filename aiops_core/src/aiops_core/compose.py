@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
@@ -105,17 +105,24 @@ def _blocks(draft: NoteDraft, link_hosts: Collection[str]) -> Iterator[Block]:
 
 def _section_blocks(section: NoteSection, link_hosts: Collection[str]) -> Iterator[Block]:
     items: list[str] = []
+    start = 1
     for claim in section.claims:
         lead, code = _parted(claim, link_hosts)
         items.append(lead)
         if code is not None:
-            yield ListBlock(tuple(items), ordered=section.kind == "next_steps")
+            yield _list(section, items, start)
             yield code
+            start += len(items)
             items = []
     if items and section.kind == "summary":
         yield from (Paragraph(item) for item in items)
     elif items:
-        yield ListBlock(tuple(items), ordered=section.kind == "next_steps")
+        yield _list(section, items, start)
+
+
+def _list(section: NoteSection, items: Sequence[str], start: int) -> ListBlock:
+    ordered = section.kind == "next_steps"
+    return ListBlock(tuple(items), ordered=ordered, start=start if ordered else 1)
 
 
 def _parted(claim: Claim, link_hosts: Collection[str]) -> tuple[str, Code | None]:
@@ -189,8 +196,8 @@ def _lines(block: Block) -> Iterator[str]:
         case Heading(text=text, level=level):
             yield f"\n{text}"
             yield ("=" if level == 1 else "-") * len(text)
-        case ListBlock(items=items, ordered=ordered):
-            for number, item in enumerate(items, 1):
+        case ListBlock(items=items, ordered=ordered, start=start):
+            for number, item in enumerate(items, start):
                 mark = f"{number}." if ordered else "-"
                 yield f"{mark} {item.text} <{item.url}>" if isinstance(item, Link) else f"{mark} {item}"
         case Link(text=text, url=url):

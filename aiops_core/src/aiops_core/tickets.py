@@ -168,6 +168,8 @@ class ListBlock(msgspec.Struct, frozen=True, tag="list"):
 
     items: tuple[str | Link, ...]
     ordered: bool = False
+    start: int = 1
+    """The number of the first item; a numbered list goes on after a code block."""
 
 
 class Code(msgspec.Struct, frozen=True, tag="code"):

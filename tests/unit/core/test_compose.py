@@ -142,7 +142,7 @@ def test_code_becomes_a_block(fence: str, code: Code) -> None:
     assert body[2:5] == (
         ListBlock((SUGGESTION + "First.", "Run this: [1]"), ordered=True),
         code,
-        ListBlock((SUGGESTION + "Last.",), ordered=True),
+        ListBlock((SUGGESTION + "Last.",), ordered=True, start=3),
     )
 
 

@@ -24,6 +24,7 @@ NOTE = Enhancement(
         Paragraph("The VPN drops.\nSince Monday."),
         ListBlock(("Restart", Link("KB-12", "https://kb.example.com/12"))),
         ListBlock(("First", "Second"), ordered=True),
+        ListBlock(("Third", "Fourth"), ordered=True, start=3),
         Code("netsh show\n  all", "bash"),
         Link("Runbook", "https://kb.example.com/run"),
     )
@@ -55,6 +56,7 @@ def test_cloud_note_is_this_document() -> None:
                 "content": [item(text("Restart")), item(text("KB-12", "https://kb.example.com/12"))],
             },
             {"type": "orderedList", "content": [item(text("First")), item(text("Second"))]},
+            {"type": "orderedList", "attrs": {"order": 3}, "content": [item(text("Third")), item(text("Fourth"))]},
             {"type": "codeBlock", "attrs": {"language": "bash"}, "content": [text("netsh show\n  all")]},
             paragraph(text("Runbook", "https://kb.example.com/run")),
         ],
@@ -65,7 +67,7 @@ def test_data_center_note_is_this_markup() -> None:
     """Each block has its wiki markup, parted by empty lines."""
     assert wiki(NOTE) == (
         "h3. AI Ops: first findings\n\nh4. What this is about\n\nThe VPN drops.\nSince Monday.\n\n"
-        "* Restart\n* [KB-12|https://kb.example.com/12]\n\n# First\n# Second\n\n"
+        "* Restart\n* [KB-12|https://kb.example.com/12]\n\n# First\n# Second\n\n3. Third\n4. Fourth\n\n"
         "{code:bash}\nnetsh show\n  all\n{code}\n\n[Runbook|https://kb.example.com/run]"
     )
 

@@ -46,12 +46,14 @@ def test_every_block_has_its_markup() -> None:
         Paragraph("one\ntwo"),
         ListBlock(("a", Link("b", "https://kb.example/1?x=1&y=2"))),
         ListBlock(("first",), ordered=True),
+        ListBlock(("second",), ordered=True, start=2),
         Code("if a < b:\n  stop", "python"),
         Link("Runbook", "https://kb.example/2"),
     )
     assert render(Enhancement(body=body), MARKER) == (
         "<h3>Title</h3><h4>Part</h4><p>one<br>two</p>"
         '<ul><li>a</li><li><a href="https://kb.example/1?x=1&amp;y=2">b</a></li></ul><ol><li>first</li></ol>'
+        '<ol start="2"><li>second</li></ol>'
         '<pre>if a &lt; b:\n  stop</pre><p><a href="https://kb.example/2">Runbook</a></p>' + FOOTER
     )
 

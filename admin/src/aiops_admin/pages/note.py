@@ -22,7 +22,8 @@ def _block(block: Block) -> Node:
         case Paragraph():
             return h("p", block.text)
         case ListBlock():
-            return h("ol" if block.ordered else "ul", *(h("li", _item(item)) for item in block.items))
+            items = (h("li", _item(item)) for item in block.items)
+            return h("ol", *items, start=str(block.start)) if block.ordered else h("ul", *items)
         case Code():
             return h("pre", block.text)
         case Link():

@@ -31,7 +31,8 @@ def _adf_block(block: Block) -> Node:
             return {"type": "paragraph", "content": _adf_text(text)}
         case ListBlock():
             kind = "orderedList" if block.ordered else "bulletList"
-            return {"type": kind, "content": [_adf_item(item) for item in block.items] or [_adf_item("")]}
+            attrs = {"attrs": {"order": block.start}} if block.ordered and block.start > 1 else {}
+            return {"type": kind, **attrs, "content": [_adf_item(item) for item in block.items] or [_adf_item("")]}
         case Code(text=text, language=language):
             attrs = {"attrs": {"language": language}} if language and LANGUAGE.fullmatch(language) else {}
             return {"type": "codeBlock", **attrs, "content": [{"type": "text", "text": text}] if text else []}
@@ -73,6 +74,8 @@ def _wiki_block(block: Block) -> str:
             return f"h{_level(block)}. {escaped(' '.join(block.text.split()))}"
         case Paragraph(text=text):
             return escaped(text)
+        case ListBlock(items=items, ordered=True, start=start) if start > 1:  # wiki markup counts from 1 only
+            return "\n".join(f"{number}. {_wiki_item(item)}" for number, item in enumerate(items, start))
         case ListBlock(items=items, ordered=ordered):
             mark = "#" if ordered else "*"
             return "\n".join(f"{mark} {_wiki_item(item)}" for item in items)

@@ -21,7 +21,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def render(enhancement: Enhancement, marker: EffectMarker) -> str:
-    """Return the note's HTML, without attributes but ``href``, ending with the reference people and we find it by.
+    """Return the note's HTML, without attributes but ``href`` and a list's ``start``, ending with the reference people and we find it by.
 
     The product removes comments and hidden markup when it stores a note, so the reference is shown.
     """
@@ -52,9 +52,10 @@ def _block(block: Block) -> str:
             return f"<{tag}>{_text(text)}</{tag}>"
         case Paragraph(text=text):
             return f"<p>{_lines(text)}</p>"
-        case ListBlock(items=items, ordered=ordered):
+        case ListBlock(items=items, ordered=ordered, start=start):
             tag = "ol" if ordered else "ul"
-            return f"<{tag}>{''.join(f'<li>{_item(item)}</li>' for item in items)}</{tag}>"
+            first = f' start="{start}"' if ordered and start > 1 else ""
+            return f"<{tag}{first}>{''.join(f'<li>{_item(item)}</li>' for item in items)}</{tag}>"
         case Code(text=text):
             return f"<pre>{_text(text)}</pre>"
         case Link():
