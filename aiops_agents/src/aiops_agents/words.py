@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 # Function words and the courtesies every ticket has; none says what a ticket is about.
 _FUNCTION_WORDS = """
@@ -41,6 +42,7 @@ _MIN_STEM = 4
 _MIN_DIGITS = 3
 
 
+@lru_cache(maxsize=16_384)
 def stem(word: str) -> str:
     """Return a word without its inflections: good enough to match *printing*, *printers* and *Druckern*."""
     while ending := next((e for e in _ENDINGS if word.endswith(e) and len(word) - len(e) >= _MIN_STEM), None):
@@ -48,6 +50,7 @@ def stem(word: str) -> str:
     return word
 
 
+@lru_cache(maxsize=512)  # one run reads each item found four times, and the next run finds many of them again
 def terms(text: str) -> frozenset[str]:
     """Return the distinct stems of the words that say something; names such as ``fs02`` and ``10.0.0.7`` stay whole."""
     found: set[str] = set()

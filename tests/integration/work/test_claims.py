@@ -50,8 +50,8 @@ async def test_a_dead_workers_delivery_is_taken_over(board: Board, tenant: Tenan
     with pytest.raises(LeaseLost):
         async with board.database.tenant(tenant.tenant_id) as con:
             await claims.move(con, first, state="done", outcome="late")
-    assert not await claims.renew(board.database, first, LEASE)
-    assert await claims.renew(board.database, second, LEASE)
+    assert await claims.renew(board.database, tenant.tenant_id, [first], LEASE) == set()
+    assert await claims.renew(board.database, tenant.tenant_id, [first, second], LEASE) == {delivery}
     assert (await board.row(tenant, "delivery", delivery))["state"] == "running"
 
 

@@ -53,6 +53,8 @@ class LiteLLMBackend(LLMBackend):
         self._log = services.log
         self._pause = pause
         self._without_format: set[int] = set()
+        self._schema: dict[str, Any] | None = None
+        self._formatted: dict[str, Any] = {}
 
     async def complete(self, request: CompletionRequest) -> Completion:
         """Ask the models in order until one answers; an earlier one leaves time for those after it."""
@@ -109,7 +111,7 @@ class LiteLLMBackend(LLMBackend):
         asked = _parameters(model, request.messages, request.max_tokens)
         formatted = index not in self._without_format and _takes_schema(model)
         if formatted:
-            response_format = {"response_format": _format(request.output_schema)}
+            response_format = {"response_format": self._format(request.output_schema)}
             try:
                 return await self._timed(model, {**asked, **response_format}, until, attempts)
             except _Failed as failed:
@@ -119,6 +121,13 @@ class LiteLLMBackend(LLMBackend):
         if formatted:
             self._without_format.add(index)
         return response
+
+    def _format(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return the schema as the library takes it, made once for an agent that always sends the same object."""
+        if schema is not self._schema:
+            described = {"name": "note", "strict": True, "schema": _strict(schema)}
+            self._schema, self._formatted = schema, {"type": "json_schema", "json_schema": described}
+        return self._formatted
 
     async def _timed(self, model: ModelConfig, asked: dict[str, Any], until: float, attempts: list[LLMAttempt]) -> Any:
         start = time.monotonic()
@@ -179,10 +188,6 @@ def _takes_schema(model: ModelConfig) -> bool:
     return bool(library.loaded().supports_response_schema(model=model.model)) or model.api_base is not None
 
 
-def _format(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "json_schema", "json_schema": {"name": "note", "strict": True, "schema": _strict(schema)}}
-
-
 def _strict(schema: Any) -> Any:
     """Return the schema with every property required and no other allowed, as strict structured outputs demand."""
     if isinstance(schema, list):
@@ -204,18 +209,16 @@ def _completion(response: Any, model: ModelConfig, attempts: list[LLMAttempt]) -
         usage=Usage(
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             completion_tokens=getattr(usage, "completion_tokens", 0) or 0,
-            cost_usd=_cost(response, model),
+            cost_usd=_cost(response),
         ),
         attempts=tuple(attempts),
     )
 
 
-def _cost(response: Any, model: ModelConfig) -> float | None:
-    """Return the price by the library's bundled list; a server of the tenant's own choice has no known price."""
-    try:
-        return float(library.loaded().completion_cost(completion_response=response, model=model.model))
-    except Exception:  # isolation: an unknown price is no failure, and the library raises several kinds
-        return None
+def _cost(response: Any) -> float | None:
+    """Return the price the library worked out from its bundled list; a model it does not list has none."""
+    cost = getattr(response, "_hidden_params", {}).get("response_cost")
+    return None if cost is None else float(cost)
 
 
 def _gave_up(failures: list[tuple[ModelConfig, Failure]]) -> LLMUnavailable | LLMRefused:

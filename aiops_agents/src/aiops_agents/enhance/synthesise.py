@@ -31,6 +31,7 @@ _TICKET_CHARS = 6000
 _COMMENT_CHARS = 600
 _COMMENTS = 5
 _ITEM_CHARS = 1800
+_SCHEMA = draft_schema()
 NO_MODEL = "No language model answered ({reason}); this note was made without AI text."
 
 
@@ -40,7 +41,7 @@ async def synthesise(state: RunState, context: RunContext) -> StepResult:
     request = CompletionRequest(
         messages=messages(state["ticket"], evidence),
         evidence=evidence,
-        output_schema=draft_schema(),
+        output_schema=_SCHEMA,
         timeout=max(context.deadline - context.clock.monotonic() - RESERVE_SECONDS, 1.0),
         max_tokens=context.budget.max_tokens,
     )

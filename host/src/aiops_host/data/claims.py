@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -36,7 +37,10 @@ class Due:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeliveryClaim:
-    """A delivery held by this worker. ``token`` fences every later write; ``tries`` counts since the last replay."""
+    """A delivery held by this worker. ``token`` fences every later write; ``tries`` counts since the last replay.
+
+    ``recent_notes`` counts notes planned on its ticket within an hour by other deliveries.
+    """
 
     tenant_id: UUID
     delivery_id: UUID
@@ -53,6 +57,7 @@ class DeliveryClaim:
     age_seconds: float
     config_version: int
     settings_version: int
+    recent_notes: int
 
 
 _DUE = """
@@ -103,7 +108,25 @@ returning d.connection_id, coalesce(d.ticket_id, '') as ticket_id, d.action, d.a
            where c.tenant_id = d.tenant_id and c.connection_id = d.connection_id) as config_version,
           (select coalesce(sum(p.version), 0)::int from plugin_setting p
            where p.tenant_id = d.tenant_id) as settings_version,
+          (select count(*)::int from effect e
+           where e.tenant_id = d.tenant_id and e.connection_id = d.connection_id and e.ticket_id = d.ticket_id
+             and e.delivery_id <> d.delivery_id
+             and e.planned_at > clock_timestamp() - interval '1 hour') as recent_notes,
           extract(epoch from clock_timestamp() - d.received_at)::float8 as age_seconds
+"""
+
+
+_MOVE = """
+with moved as (
+    update delivery set state = $4, reason = $5, lease_until = null, crashes = 0,
+        finished_at = case when $4 = 'posting' then null else clock_timestamp() end
+    where tenant_id = $1 and delivery_id = $2 and lease_token = $3 and state = 'running'
+    returning tenant_id, delivery_id
+), ended as (
+    update attempt a set finished_at = clock_timestamp(), outcome = $7, reason = $5
+    from moved where a.tenant_id = moved.tenant_id and a.delivery_id = moved.delivery_id and a.number = $6
+)
+select count(*) from moved
 """
 
 
@@ -143,18 +166,20 @@ async def claim(
     return DeliveryClaim(tenant_id=tenant_id, delivery_id=delivery_id, token=row["lease_token"], **facts)
 
 
-async def renew(database: Database, claim: DeliveryClaim, lease: timedelta) -> bool:
-    """Hold the claim for another lease; False when it is lost."""
-    async with database.tenant(claim.tenant_id) as con:
-        changed = await con.execute(
-            "update delivery set lease_until = clock_timestamp() + $4 "
-            "where tenant_id = $1 and delivery_id = $2 and lease_token = $3 and state = 'running'",
-            claim.tenant_id,
-            claim.delivery_id,
-            claim.token,
+async def renew(database: Database, tenant_id: UUID, held: Sequence[DeliveryClaim], lease: timedelta) -> set[UUID]:
+    """Hold one tenant's claims for another lease, all in one statement; return the deliveries still held."""
+    async with database.tenant(tenant_id) as con:
+        rows = await con.fetch(
+            "update delivery d set lease_until = clock_timestamp() + $4 "
+            "from unnest($2::uuid[], $3::bigint[]) as h(delivery_id, token) "
+            "where d.tenant_id = $1 and d.delivery_id = h.delivery_id and d.lease_token = h.token "
+            "and d.state = 'running' returning d.delivery_id",
+            tenant_id,
+            [claim.delivery_id for claim in held],
+            [claim.token for claim in held],
             lease,
         )
-    return bool(changed == "UPDATE 1")
+    return {row["delivery_id"] for row in rows}
 
 
 async def move(con: Connection, claim: DeliveryClaim, *, state: str, outcome: str, reason: str | None = None) -> None:
@@ -163,19 +188,9 @@ async def move(con: Connection, claim: DeliveryClaim, *, state: str, outcome: st
     Raises:
         LeaseLost: The claim is not ours any more; nothing was changed.
     """
-    changed = await con.execute(
-        "update delivery set state = $4, reason = $5, lease_until = null, crashes = 0, "
-        "finished_at = case when $4 = 'posting' then null else clock_timestamp() end "
-        "where tenant_id = $1 and delivery_id = $2 and lease_token = $3 and state = 'running'",
-        claim.tenant_id,
-        claim.delivery_id,
-        claim.token,
-        state,
-        reason,
-    )
-    if changed != "UPDATE 1":
+    moved = await con.fetchval(_MOVE, *_held(claim), state, reason, claim.attempt, outcome)
+    if not moved:
         raise LeaseLost
-    await _end_attempt(con, claim, outcome, reason)
 
 
 async def requeue(con: Connection, claim: DeliveryClaim, *, delay: timedelta, reason: str, counts: bool = True) -> None:
@@ -218,20 +233,6 @@ async def release_ticket(con: Connection, tenant_id: UUID, connection_id: UUID, 
     )
 
 
-async def recent_runs(con: Connection, claim: DeliveryClaim) -> int:
-    """Return how many scheduled runs of other deliveries posted on this ticket in the last hour."""
-    return int(
-        await con.fetchval(
-            "select count(*) from effect where tenant_id = $1 and connection_id = $2 and ticket_id = $3 "
-            "and delivery_id <> $4 and planned_at > clock_timestamp() - interval '1 hour'",
-            claim.tenant_id,
-            claim.connection_id,
-            claim.ticket_id,
-            claim.delivery_id,
-        )
-    )
-
-
 async def hold_connection(con: Connection, connection_id: UUID, tenant_id: UUID, wait: timedelta) -> None:
     """Let no work of the connection start before ``wait`` has passed: its ticketing tool asked for it."""
     await con.execute(
@@ -255,6 +256,10 @@ async def pause_connection(con: Connection, connection_id: UUID, tenant_id: UUID
     return bool(changed == "UPDATE 1")
 
 
+def _held(claim: DeliveryClaim) -> tuple[UUID, UUID, int]:
+    return claim.tenant_id, claim.delivery_id, claim.token
+
+
 async def _quarantine(con: Connection, tenant_id: UUID, delivery_id: UUID, crashes: int) -> None:
     await con.execute(
         "update delivery set state = 'quarantined', lease_until = null, finished_at = clock_timestamp(), reason = $3 "
@@ -266,12 +271,13 @@ async def _quarantine(con: Connection, tenant_id: UUID, delivery_id: UUID, crash
 
 
 async def _begin_attempt(con: Connection, tenant_id: UUID, delivery_id: UUID, row: Any, worker: str) -> None:
-    await con.execute(
-        "update attempt set finished_at = clock_timestamp(), outcome = 'crashed', reason = 'its worker died' "
-        "where tenant_id = $1 and delivery_id = $2 and finished_at is null",
-        tenant_id,
-        delivery_id,
-    )
+    if row["attempt"] > 1:
+        await con.execute(
+            "update attempt set finished_at = clock_timestamp(), outcome = 'crashed', reason = 'its worker died' "
+            "where tenant_id = $1 and delivery_id = $2 and finished_at is null",
+            tenant_id,
+            delivery_id,
+        )
     await con.execute(
         "insert into attempt (tenant_id, delivery_id, number, trigger, worker) values ($1, $2, $3, $4, $5)",
         tenant_id,

@@ -205,36 +205,44 @@ class Confirmed:
     ticketing_tool: str
 
 
+_CONFIRM = """
+with confirmed as (
+    update effect set state = 'confirmed', reason = null, remote_id = $4, remote_url = $5, lease_until = null,
+        confirmed_at = clock_timestamp(), reconcile_at = clock_timestamp() + $6, reconciles = 0
+    where tenant_id = $1 and effect_id = $2 and lease_token = $3 and state in ('planned', 'sending', 'unknown')
+    returning tenant_id, connection_id, ticket_id, delivery_id, run_id
+), done as (
+    update delivery d set state = 'done', reason = null, finished_at = clock_timestamp()
+    from confirmed e where d.tenant_id = e.tenant_id and d.delivery_id = e.delivery_id
+      and d.state in ('posting', 'parked', 'dead')
+), released as (
+    update delivery d set due_at = clock_timestamp()
+    from confirmed e where d.tenant_id = e.tenant_id and d.connection_id = e.connection_id
+      and d.ticket_id = e.ticket_id and d.state = 'queued' and d.attempt = 0 and d.due_at > clock_timestamp()
+)
+select extract(epoch from clock_timestamp() - d.received_at)::float8 as age_seconds, d.trigger = 'manual' as replayed,
+       r.agent, c.ticketing_tool
+from confirmed e
+join delivery d on d.tenant_id = e.tenant_id and d.delivery_id = e.delivery_id
+join run r on r.tenant_id = e.tenant_id and r.run_id = e.run_id
+join connection c on c.tenant_id = d.tenant_id and c.connection_id = d.connection_id
+"""
+
+
 async def confirm(
     database: Database, claim: EffectClaim, ref: RemoteRef, *, look_again: timedelta | None = None
 ) -> Confirmed:
     """Record that the note is on the ticket and the delivery is done; ``look_again`` after that time, if given.
 
+    The ticket's next delivery is due at once.
+
     Raises:
         LeaseLost: The claim is not ours any more.
     """
     async with database.tenant(claim.tenant_id) as con:
-        await _settle(
-            con,
-            claim,
-            "state = 'confirmed', reason = null, remote_id = $4, remote_url = $5, confirmed_at = clock_timestamp(), "
-            "reconcile_at = clock_timestamp() + $6, reconciles = 0",
-            ref.id,
-            ref.url,
-            look_again,
-        )
-        await _delivery(con, claim, "done", None)
-        row = await con.fetchrow(
-            "select extract(epoch from clock_timestamp() - d.received_at)::float8 as age_seconds, "
-            "d.trigger = 'manual' as replayed, r.agent, "
-            "c.ticketing_tool from delivery d "
-            "join run r on r.tenant_id = d.tenant_id and r.run_id = $3 "
-            "join connection c on c.tenant_id = d.tenant_id and c.connection_id = d.connection_id "
-            "where d.tenant_id = $1 and d.delivery_id = $2",
-            claim.tenant_id,
-            claim.delivery_id,
-            claim.run_id,
-        )
+        row = await con.fetchrow(_CONFIRM, claim.tenant_id, claim.effect_id, claim.token, ref.id, ref.url, look_again)
+    if row is None:
+        raise LeaseLost
     return Confirmed(**dict(row))
 
 

@@ -79,8 +79,8 @@ class Dispatcher:
         lease = timedelta(seconds=self.settings.lease)
         while True:
             await asyncio.sleep(self.settings.heartbeat)
-            for claim, task in list(self._held.values()):
-                await self._guarded(self._renew(claim, task, lease))
+            for tenant_id in {claim.tenant_id for claim, _ in self._held.values()}:
+                await self._guarded(self._renew(tenant_id, lease))
 
     async def reconcile(self) -> None:
         """Look again at notes whose write was in doubt, one after the other, until drained."""
@@ -237,11 +237,14 @@ class Dispatcher:
         if self._suspect == delivery_id:
             self._suspect = None
 
-    async def _renew(self, claim: DeliveryClaim, task: asyncio.Task[object], lease: timedelta) -> None:
-        if not await claims.renew(self.database, claim, lease) and claim.delivery_id in self._held:
-            self.metrics.lease_steals.inc()
-            log.warning("the lease of delivery %s is lost; its work stops", claim.delivery_id)
-            task.cancel()
+    async def _renew(self, tenant_id: UUID, lease: timedelta) -> None:
+        held = {claim.delivery_id: (claim, task) for claim, task in self._held.values() if claim.tenant_id == tenant_id}
+        kept = await claims.renew(self.database, tenant_id, [claim for claim, _ in held.values()], lease)
+        for delivery_id in held.keys() - kept:
+            if self._held.get(delivery_id) == held[delivery_id]:
+                self.metrics.lease_steals.inc()
+                log.warning("the lease of delivery %s is lost; its work stops", delivery_id)
+                held[delivery_id][1].cancel()
 
     async def _guarded(self, work: Coroutine[Any, Any, ResultT]) -> ResultT | None:
         """Await ``work``; a lost lease or an absent database ends it quietly, the work is taken up again."""

@@ -96,11 +96,9 @@ class Pipeline:
         return Result(outcome="learned")
 
     async def _enhance(self, claim: DeliveryClaim, record: ConnectionRecord, tool: TicketingToolPlugin) -> Result:
-        if claim.trigger == "scheduled":
-            async with self.database.tenant(claim.tenant_id) as con:
-                recent = await claims.recent_runs(con, claim)
-            if recent >= self.settings.runs_per_ticket_hour:
-                return await self._end(claim, "ignored", f"This ticket already had {recent} notes within an hour.")
+        recent = claim.recent_notes
+        if claim.trigger == "scheduled" and recent >= self.settings.runs_per_ticket_hour:
+            return await self._end(claim, "ignored", f"This ticket already had {recent} notes within an hour.")
         run = await self.executor.run(claim, record, tool)
         failpoints.reached("run-finished")
         if run.error:
