@@ -69,7 +69,7 @@ async def judge(
         deliveries=len(ledger.sent),
         lost=lost,
         doubled=doubled,
-        crossed=_crossed(world),
+        crossed=_crossed(world, {(s.site.number, s.ticket) for s in ledger.sent}),
         states=dict(Counter(states.values())),
         seconds=round(seconds, 1),
         problems=(*problems, *(f"{n} answers {code}" for code, n in ledger.refused.items())),
@@ -120,13 +120,14 @@ async def _effects(world: World) -> dict[tuple[int, str], int]:
     return {(numbers[r["tenant_id"]], r["ticket_id"]): r["count"] for r in rows}
 
 
-def _crossed(world: World) -> int:
-    """Return how many notes hold a word of another tenant, or a ticket that is another tenant's."""
+def _crossed(world: World, asked: set[tuple[int, str]]) -> int:
+    """Return how many notes hold a word of another tenant, or are on a ticket that is another tenant's."""
     crossings = 0
     for site in world.sites:
         foreign = [other.canary for other in world.sites if other is not site]
         mine = str(site.number + 1)
         for note in site.simulator.posted:
             number = note.ticket.rpartition("-")[2]
-            crossings += any(canary in note.text for canary in foreign) or number[:-6] != mine
+            told = (site.number, note.ticket) in asked and any(canary in note.text for canary in foreign)
+            crossings += told or number[:-6] != mine
     return crossings

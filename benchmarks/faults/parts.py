@@ -85,6 +85,8 @@ class Process:
 
     async def stop(self) -> None:
         """End it, at last by SIGKILL."""
+        if not self.alive:
+            return
         self.kill(signal.SIGTERM)
         if not await self.ended(STOP_SECONDS):
             self.kill()

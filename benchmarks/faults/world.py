@@ -84,12 +84,25 @@ class World:
     port: int
     deaths: list[Death]
     model: Model | None = None
+    without: str | None = None
     numbers: int = 0
 
     @property
     def parts(self) -> list[Process]:
         """Host and workers."""
         return [self.host, *self.workers]
+
+    async def relaunch(self, without: str | None = None) -> None:
+        """Start the parts, anew if they run with other guards; ``without`` is the one to leave out."""
+        if self.host.alive and self.without == without:
+            return
+        self.without = without
+        await asyncio.gather(*(part.stop() for part in self.parts))
+        await set_rls(self.postgres.superuser_url, enabled=without != "rls")
+        missing = {"BENCH_WITHOUT": without} if without and without != "rls" else {}
+        for part in self.parts:
+            part.environment = {**self.environment, **missing}
+        await asyncio.gather(*(part.start() for part in self.parts))
 
     def arm(self, failpoint: str, nth: int = 1) -> None:
         """Let the next process that reaches the failpoint for the ``nth`` time die there, once."""
@@ -127,8 +140,6 @@ async def made(plan: Plan) -> AsyncIterator[World]:
         redis = _redis(folder, stack)
         urls = {role: postgres.url(role) for role in LOGIN_ROLES}
         await migrate(postgres.superuser_url, urls.values())
-        if plan.without == "rls":
-            await _drop_rls(postgres.superuser_url)
         create_key_file(folder / "key")
         database = await Database.open(
             {"app": urls["aiops_app"], "sweeper": urls["aiops_sweeper"]}, {"app": 4, "sweeper": 1}
@@ -145,7 +156,7 @@ async def made(plan: Plan) -> AsyncIterator[World]:
         world = World(folder, plan, environment, database, sites, postgres, redis, host, crew, port, deaths, llm)
         for part in world.parts:
             stack.push_async_callback(part.stop)
-        await asyncio.gather(*(part.start() for part in world.parts))
+        await world.relaunch(plan.without)
         yield world
 
 
@@ -221,19 +232,19 @@ def _environment(folder: Path, plan: Plan, urls: Mapping[str, str], redis: Redis
         "BENCH_ARMED": str(folder / "armed"),
         "BENCH_LOST_WAKEUPS": str(plan.lost_wakeups),
     }
-    if plan.without and plan.without != "rls":
-        environment["BENCH_WITHOUT"] = plan.without
     if plan.plugins:
         installed = install(folder / "plugins", plan.plugins)
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH")]))
     return environment
 
 
-async def _drop_rls(superuser_url: str) -> None:
+async def set_rls(superuser_url: str, *, enabled: bool) -> None:
+    """Let row-level security bind in every table that has policies, or in none."""
     con = await asyncpg.connect(superuser_url)
     try:
-        for row in await con.fetch("select relname from pg_class where relrowsecurity and relkind = 'r'"):
-            await con.execute(f'alter table "{row["relname"]}" disable row level security')
+        for row in await con.fetch("select distinct tablename from pg_policies where schemaname = 'public'"):
+            word = "enable" if enabled else "disable"
+            await con.execute(f'alter table "{row["tablename"]}" {word} row level security')
     finally:
         await con.close()
 
