@@ -8,14 +8,17 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import Any, TypeAlias
 
 from benchmarks.faults.checker import Verdict
 from benchmarks.faults.faults import FAULTS, SHORT, Fault
 from benchmarks.faults.pool import exhaust
-from benchmarks.faults.running import alone
+from benchmarks.faults.running import happen
+from benchmarks.faults.world import Plan, made
+
+Tell: TypeAlias = Callable[[str, str, Verdict], None]
 
 POOL = "pool"
 POOL_COUNT = 200
@@ -32,14 +35,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = _chosen(options, by_name)
     print(f"seed {options.seed}, timers {options.timers}" + (f", without {options.without}" if options.without else ""))
     print(HEAD, flush=True)
-    results = []
-    for name in chosen:
-        verdict = asyncio.run(_judged(by_name.get(name), options))
-        row = by_name[name].row if name in by_name else "8"
+    results: list[dict[str, Any]] = []
+
+    def tell(name: str, row: str, verdict: Verdict) -> None:
         print(_line(name, row, verdict), flush=True)
         for problem in verdict.problems:
-            print(f"    {problem}")
+            print(f"    {problem}", flush=True)
         results.append({"fault": name, "row": row, **asdict(verdict)})
+
+    for plan, faults in _by_plan([by_name[name] for name in chosen if name in by_name]):
+        asyncio.run(_happen(plan, faults, options, tell))
+    if POOL in chosen:
+        count = options.count or max(int(POOL_COUNT * options.scale), 1)
+        tell(POOL, "8", asyncio.run(exhaust(seed=options.seed, count=count)))
     clean = all(not (r["lost"] or r["doubled"] or r["crossed"] or r["problems"]) for r in results)
     said = {"seed": options.seed, "timers": options.timers, "without": options.without, "clean": clean}
     print(json.dumps({**said, "faults": results}))
@@ -80,18 +88,33 @@ def _chosen(options: argparse.Namespace, by_name: dict[str, Fault]) -> list[str]
     return list(dict.fromkeys(found))
 
 
-async def _judged(fault: Fault | None, options: argparse.Namespace) -> Verdict:
-    if fault is None:
-        return await exhaust(seed=options.seed, count=options.count or max(int(POOL_COUNT * options.scale), 1))
-    changes: dict[str, Any] = {"timers": options.timers, "without": options.without}
-    if options.tenants:
-        changes["tenants"] = options.tenants
-    count = options.count or max(int(fault.count * options.scale), 1)
-    began = time.monotonic()
-    try:
-        return await alone(fault, seed=options.seed, count=count, within=options.within, **changes)
-    except Exception as error:  # isolation: one fault that cannot be staged does not hide the others
-        return Verdict(0, 0, 0, 0, {}, time.monotonic() - began, (f"not staged: {type(error).__name__}: {error}",))
+def _by_plan(faults: Sequence[Fault]) -> list[tuple[Plan, list[Fault]]]:
+    """Return the faults by the world they need: those that need the same one share it, one after the other."""
+    found: list[tuple[Plan, list[Fault]]] = []
+    for fault in faults:
+        for plan, together in found:
+            if plan == fault.plan:
+                together.append(fault)
+                break
+        else:
+            found.append((fault.plan, [fault]))
+    return found
+
+
+async def _happen(plan: Plan, faults: Sequence[Fault], options: argparse.Namespace, tell: Tell) -> None:
+    """Make one world and let the faults happen in it, one after the other."""
+    plan = replace(plan, timers=options.timers, without=options.without, tenants=options.tenants or plan.tenants)
+    async with made(plan) as world:
+        for fault in faults:
+            chosen = replace(fault, within=options.within or fault.within)
+            count = options.count or max(int(fault.count * options.scale), 1)
+            began = time.monotonic()
+            try:
+                verdict = await happen(chosen, world, seed=options.seed, count=count)
+            except Exception as error:  # isolation: one fault that cannot be staged does not hide the others
+                reason = f"not staged: {type(error).__name__}: {error}"
+                verdict = Verdict(0, 0, 0, 0, {}, time.monotonic() - began, (reason,))
+            tell(fault.name, fault.row, verdict)
 
 
 def _line(name: str, row: str, verdict: Verdict) -> str:

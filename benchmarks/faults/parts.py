@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-START_SECONDS = 90
+START_SECONDS = 300
 STOP_SECONDS = 20
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Sequence
 
@@ -11,14 +12,16 @@ _NEXT_CLAIMS = """
 select a.worker, n.started_at
 from attempt a
 join attempt n on n.tenant_id = a.tenant_id and n.delivery_id = a.delivery_id and n.number = a.number + 1
-where a.outcome = 'crashed'
+where a.outcome = 'crashed' and extract(epoch from a.started_at) >= $1
 """
 _DOUBTFUL = """
-select first_attempt_at, confirmed_at from effect where state = 'confirmed' and lease_token > 1
+select first_attempt_at, confirmed_at from effect
+where state = 'confirmed' and lease_token > 1 and extract(epoch from first_attempt_at) >= $1
 """
 _PICKED_UP = """
 select extract(epoch from a.started_at - d.received_at)::float8 as waited
 from delivery d join attempt a on a.tenant_id = d.tenant_id and a.delivery_id = d.delivery_id and a.number = 1
+where extract(epoch from d.received_at) >= $1
 """
 _FINISHED = """
 select extract(epoch from finished_at - received_at)::float8 as seconds from delivery
@@ -39,20 +42,21 @@ async def figures(world: World, since: float) -> dict[str, float]:
 
     ``claim_p99`` and ``claim_max``: from a worker's death to the next claim of what it held; ``note_max``: from the
     death of a worker to the confirmed note of an effect it held; ``pickup_max``: from a webhook's commit to its first
-    claim; ``done_p50`` and ``done_p95``: from commit to note.
+    claim; ``done_p50`` and ``done_p95``: from commit to note. ``load`` is the machine's, for those who compare runs.
     """
-    deaths = {death.pid: death.at for death in world.deaths if death.name == "worker"}
+    struck_down = [death for death in world.deaths if death.at >= since]
+    deaths = {death.pid: death.at for death in struck_down if death.name == "worker"}
     claims = [
         row["started_at"].timestamp() - deaths[pid]
-        for row in await world.fetch(_NEXT_CLAIMS)
+        for row in await world.fetch(_NEXT_CLAIMS, since)
         if (pid := int(row["worker"].rpartition(":")[2])) in deaths
     ]
     settled = []
-    for row in await world.fetch(_DOUBTFUL):
+    for row in await world.fetch(_DOUBTFUL, since):
         begun, ended = row["first_attempt_at"].timestamp(), row["confirmed_at"].timestamp()
         struck = [at for at in deaths.values() if begun <= at <= ended]
         settled += [ended - min(struck)] if struck else []
-    waited = [row["waited"] for row in await world.fetch(_PICKED_UP)]
+    waited = [row["waited"] for row in await world.fetch(_PICKED_UP, since)]
     done = [row["seconds"] for row in await world.fetch(_FINISHED, since)]
     found = {
         "done_p50": round(statistics.median(done), 2) if done else 0.0,
@@ -65,6 +69,7 @@ async def figures(world: World, since: float) -> dict[str, float]:
         found |= {"notes_interrupted": len(settled), "note_max": quantile(settled, 1)}
     if deaths:
         found["worker_deaths"] = len(deaths)
-    if hosts := sum(death.name == "serve" for death in world.deaths):
+    if hosts := sum(death.name == "serve" for death in struck_down):
         found["host_deaths"] = hosts
+    found["load"] = round(os.getloadavg()[0], 1)
     return found

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.faults import nemesis, recovery
@@ -15,7 +15,7 @@ from benchmarks.faults.client import Client, Ledger, Marked, plain
 from benchmarks.faults.desks import Site
 from benchmarks.faults.nemesis import Blow
 from benchmarks.faults.parts import revive
-from benchmarks.faults.world import Plan, World, made
+from benchmarks.faults.world import Plan, World
 
 from aiops_demo.simulators.base import Behaviour
 
@@ -137,16 +137,6 @@ async def happen(fault: Fault, world: World, *, seed: int, count: int | None = N
             site.simulator.behave(Behaviour())
             site.watch.applied = None
         await _ended(supervisor)
-
-
-async def alone(
-    fault: Fault, *, seed: int, count: int | None = None, within: float | None = None, **changes: Any
-) -> Verdict:
-    """Let a fault happen in a world of its own; ``changes`` are fields of its plan to set otherwise."""
-    fault = replace(fault, within=within or fault.within)
-    settings: Mapping[str, str] = {**fault.plan.settings, **changes.pop("settings", {})}
-    async with made(replace(fault.plan, settings=settings, **changes)) as world:
-        return await happen(fault, world, seed=seed, count=count)
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:

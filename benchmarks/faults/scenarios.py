@@ -48,7 +48,7 @@ async def redis_away(run: Run) -> None:
     await run.send(per_second=run.count / seconds)
     await asyncio.sleep(max(0.0, began + seconds - time.time()))
     states = Counter((await states_of(run.world, run.client.ledger.sent)).values())
-    run.figures["done_during_outage"] = round(states["done"] / len(run.client.ledger.sent), 2)
+    run.figures["done_during_outage"] = round(states["done"] / run.count, 2)
     if run.world.redis is not None:
         await asyncio.to_thread(run.world.redis.start)
     await run.settle()
