@@ -129,7 +129,7 @@ def test_an_error_shows_its_place_and_no_values(lines: tuple[logging.Logger, io.
     ],
 )
 def test_details_are_ours_only(capsys: pytest.CaptureFixture[str], name: str, level: int, written: bool) -> None:
-    """At DEBUG we and plugins say more; libraries do not, whose details are whole requests and answers."""
+    """At DEBUG we and plugins say more; libraries do not, whose details may be whole requests."""
     root = logging.getLogger()
     before = (root.handlers[:], root.level)
     try:

@@ -85,7 +85,7 @@ def configure(level: str = "INFO") -> None:
 
 
 def _worth_a_line(record: logging.LogRecord) -> bool:
-    """Libraries log whole requests and answers as details: HTTP clients, the OpenAI client, LiteLLM."""
+    """What libraries log as details may be whole requests, and changes with their versions."""
     return record.levelno >= logging.WARNING or record.name.startswith(OURS)
 
 
