@@ -3,10 +3,11 @@
 import re
 from uuid import uuid4
 
+import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenContext, Watch, log_in
-from tests.support.dashboard import ANNA, HARBOR, Dashboard
+from tests.support.dashboard import ANNA, HARBOR, PLATFORM, Dashboard
 
 from aiops_core.tickets import Code, Enhancement, Heading, Link, ListBlock, Paragraph
 
@@ -81,9 +82,75 @@ def test_hostile_text_is_shown_as_text(
         expect(sheet.get_by_role("heading", name=text, exact=True)).to_have_count(1)
         expect(sheet.get_by_role("paragraph").get_by_text(text, exact=True).first).to_be_visible()
         expect(sheet.locator("pre").get_by_text(text, exact=True)).to_have_count(1)
-    expect(sheet.get_by_role("link")).to_have_count(0)
+    expect(sheet.get_by_role("link")).to_have_text(["Open the run with its evidence"])
     sheet.get_by_text("Gather evidence").click()
     expect(sheet.locator("details pre")).to_contain_text(RUN)
+    assert not ran(page)
+
+
+ALL = " ".join(HOSTILE)
+
+
+def test_hostile_text_is_text_in_runs(dashboard: Dashboard, open_context: OpenContext) -> None:
+    """By the component alone, in the list and in every part of one run, nothing runs and nothing becomes a link."""
+    slug = f"t{uuid4().hex[:10]}"
+    dashboard.add_tenant(slug)
+    dashboard.add_person(f"{slug}@msp.example", slug)
+    evidence = [
+        {"source": text, "ref": text, "title": text, "text": text, "url": text, "category": text, "resolution": text}
+        for text in HOSTILE
+    ]
+    written = {
+        "ticket_id": ALL,
+        "ticket": {"id": ALL, "title": ALL, "number": ALL, "url": f"javascript:{RUN}", "description": ALL},
+        "draft": {"evidence": evidence},
+        "enhancement": msgspec.to_builtins(note_of(HOSTILE)),
+        **dict.fromkeys(("agent", "agent_version", "model", "error"), ALL),
+    }
+    steps = [
+        {"name": text, "inputs": {text: text}, "outputs": {"found": [text]}, "error": text, "model": text}
+        for text in HOSTILE
+    ]
+    _, run_id = dashboard.add_run(slug, "X-1", effect="dead", reason=ALL, steps=steps, **written)
+    page = open_context(bypass_csp=True).new_page()
+    log_in(page, dashboard, f"{slug}@msp.example", "/runs")
+    expect(page.get_by_role("link", name=ALL, exact=True)).to_be_visible()
+    expect(page.get_by_role("cell", name=ALL, exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="Open ticket")).to_have_count(0)
+    assert not ran(page)
+    page.goto(f"{dashboard.url}/runs?id={run_id}")
+    expect(page.get_by_role("heading", name=f"Ticket {ALL}")).to_be_visible()
+    for text in HOSTILE:
+        expect(page.get_by_role("listitem").get_by_text(text, exact=True).first).to_be_visible()
+        expect(page.locator("summary").get_by_text(shown_as(text), exact=True)).to_be_visible()
+    for summary in page.locator("summary").all():
+        summary.click()
+    expect(page.locator("pre").filter(has_text=RUN).first).to_be_visible()
+    links = page.get_by_role("link")
+    expect(links).to_have_text(
+        ["", "AI Ops", "Deliveries", "Runs", "Health", "Plugins", "← All runs", "Delivery", "All runs of this ticket"]
+    )
+    assert not ran(page)
+
+
+def shown_as(step: str) -> str:
+    """Return a step's name as the page writes it."""
+    return step.replace("_", " ").replace("-", " ").capitalize()
+
+
+def test_hostile_text_is_text_in_health(dashboard: Dashboard, open_context: OpenContext) -> None:
+    """By the component alone, names and reasons of connections, workers and tenants are text."""
+    slug = f"t{uuid4().hex[:10]}"
+    dashboard.add_tenant(slug, ALL)
+    dashboard.change_connection(slug, name=ALL, ticketing_tool=ALL, state="paused", state_reason=ALL)
+    dashboard.beat(ALL)
+    page = open_context(bypass_csp=True).new_page()
+    log_in(page, dashboard, PLATFORM, f"/health?tenant={slug}")
+    expect(page.get_by_role("cell", name=ALL, exact=True).first).to_be_visible()
+    expect(page.get_by_role("cell", name=f"{ALL} {ALL}", exact=True)).to_be_visible()
+    expect(page.get_by_role("cell", name=f"{ALL} Resume {ALL}", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name=ALL, exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name=f"{ALL}, last 24 hours")).to_be_visible()
     assert not ran(page)
 
 

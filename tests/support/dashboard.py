@@ -27,6 +27,7 @@ from aiops_host.trust.sessions import put_user
 from aiops_host.trust.vault import Vault, create_key_file
 
 PASSWORD = "correct horse battery"
+BROKEN = "<img src=x onerror='document.documentElement.dataset.ran=1'> is not configured"
 HARBOR, LINDNER = "harbor", "lindner"
 ANNA, BORIS, PLATFORM = "anna@harbor.example", "boris@lindner.example", "root@msp.example"
 
@@ -52,15 +53,16 @@ class Dashboard:
         """The host's address."""
         return str(self.host.said["base_url"])
 
-    def add_person(self, email: str, tenant: str) -> None:
-        """Make a technician of a tenant."""
-        self._with_database(lambda database: put_user(database, email, PASSWORD, roles=self._technician(tenant)))
+    def add_person(self, email: str, tenant: str, role: TenantRole = "technician") -> None:
+        """Make a person with a role in a tenant."""
+        roles: dict[UUID, TenantRole] = {self.tenant_ids[tenant]: role}
+        self._with_database(lambda database: put_user(database, email, PASSWORD, roles=roles))
 
-    def add_tenant(self, slug: str, *, connected: bool = True) -> None:
+    def add_tenant(self, slug: str, name: str = "", *, connected: bool = True) -> None:
         """Make another tenant, with a connection or without."""
 
         async def add(database: Database) -> None:
-            self.tenant_ids[slug] = (await tenants.create(database, slug, slug.title())).id
+            self.tenant_ids[slug] = (await tenants.create(database, slug, name or slug.title())).id
             if connected:
                 vault = Vault.load(self.host_settings["AIOPS_KEY_FILE"])
                 self.connections[slug] = await connect(database, vault, self.tenant_ids[slug])
@@ -122,6 +124,80 @@ class Dashboard:
             *(body, hashlib.sha256(body).digest(), more.get("url", "https://jira.example/browse/" + ticket), now),
         )
 
+    def add_run(self, tenant: str, ticket: str, /, **more: Any) -> tuple[UUID, UUID]:
+        """Store a run as the worker would, for a webhook of its own; return the ids of delivery and run.
+
+        ``effect`` is the state of its note, ``reason`` why, ``steps`` replace its one step; anything else is a column
+        of the run.
+        """
+        delivery_id, run_id = self.send(tenant, ticket), uuid4()
+        whose = {"tenant_id": self.tenant_ids[tenant], "run_id": run_id}
+        now = datetime.now(UTC)
+        connection_id = self.connections[tenant].connection_id
+        effect, reason, steps = (
+            more.pop("effect", None),
+            more.pop("reason", None),
+            more.pop("steps", [{"name": "gather"}]),
+        )
+        run = {
+            **whose,
+            "delivery_id": delivery_id,
+            "attempt": 1,
+            "connection_id": connection_id,
+            "ticket_id": ticket,
+            "agent": "enhance",
+            "agent_version": "1",
+            "state": "finished",
+            "started_at": now - timedelta(seconds=2),
+            "finished_at": now,
+            **more,
+        }
+        self._insert("run", run)
+        for number, step in enumerate(steps, 1):
+            self._insert("step", {**whose, "number": number, "started_at": now, "milliseconds": 840.0, **step})
+        if effect:
+            note = {
+                "tenant_id": whose["tenant_id"],
+                "effect_id": uuid4(),
+                "connection_id": connection_id,
+                "ticket_id": ticket,
+                "logical_key": str(delivery_id),
+                "delivery_id": delivery_id,
+                "run_id": run_id,
+                "reference": uuid4().hex[:18],
+                "body": msgspec.json.encode(Enhancement(body=())),
+                "body_hash": b"",
+                "state": effect,
+                "reason": reason,
+            }
+            self._insert("effect", note)
+        return delivery_id, run_id
+
+    def repeat_run(self, run_id: UUID, times: int) -> None:
+        """Store copies of a run, each a minute older than the one before, its ticket numbered."""
+        columns = "tenant_id, delivery_id, attempt, connection_id, agent, agent_version, state"
+        self._execute(
+            f"insert into run ({columns}, run_id, ticket_id, started_at, finished_at) "  # noqa: S608 - constants
+            f"select {columns}, gen_random_uuid(), ticket_id || '-' || n, started_at - n * interval '1 minute', "
+            "finished_at - n * interval '1 minute' from run, generate_series(1, $2) n where run_id = $1",
+            run_id,
+            times,
+        )
+
+    def change_connection(self, tenant: str, **columns: Any) -> None:
+        """Set columns of a tenant's connection, as the worker or a person would."""
+        changes = ", ".join(f"{name} = ${number}" for number, name in enumerate(columns, 2))
+        statement = f"update connection set {changes} where connection_id = $1"  # noqa: S608 - names written by tests
+        self._execute(statement, self.connections[tenant].connection_id, *columns.values())
+
+    def column(self, delivery_id: UUID, name: str) -> Any:
+        """Return a column of a delivery."""
+        return self._fetch(f"select {name} from delivery where delivery_id = $1", delivery_id)  # noqa: S608 - written by tests
+
+    def beat(self, worker: str) -> None:
+        """Let a worker say that it lives."""
+        self._execute("select worker_beat($1, 8, 2, 3, 20)", worker)
+
     def add_unreadable_run(self, tenant: str, delivery_id: UUID, ticket: str) -> None:
         """Store a run whose note is of no known shape, as a newer version might."""
         self._execute(
@@ -132,8 +208,11 @@ class Dashboard:
             json.dumps({"body": [{"type": "hologram"}]}),
         )
 
-    def _technician(self, tenant: str) -> dict[UUID, TenantRole]:
-        return {self.tenant_ids[tenant]: "technician"}
+    def _insert(self, table: str, row: dict[str, Any]) -> None:
+        values = [json.dumps(value) if isinstance(value, dict) else value for value in row.values()]
+        places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
+        statement = f"insert into {table} ({', '.join(row)}) values ({places})"  # noqa: S608 - names written above
+        self._execute(statement, *values)
 
     def _with_database(self, work: Callable[[Database], Awaitable[object]]) -> None:
         async def run() -> None:
@@ -146,14 +225,17 @@ class Dashboard:
         run_apart(run())
 
     def _execute(self, statement: str, *values: Any) -> None:
-        async def execute() -> None:
+        self._fetch(statement, *values)
+
+    def _fetch(self, statement: str, *values: Any) -> Any:
+        async def fetch() -> Any:
             con = await asyncpg.connect(self.urls.superuser)
             try:
-                await con.execute(statement, *values)
+                return await con.fetchval(statement, *values)
             finally:
                 await con.close()
 
-        run_apart(execute())
+        return run_apart(fetch())
 
 
 @contextmanager
@@ -167,11 +249,22 @@ def running_dashboard(urls: DatabaseUrls, folder: Path) -> Iterator[Dashboard]:
         "AIOPS_INTAKE_DATABASE_URL": urls.intake,
         "AIOPS_KEY_FILE": str(key),
         "AIOPS_PORT": "0",
+        "PYTHONPATH": str(_broken_plugin(folder / "plugins")),
     }
     with running("serve", host_settings, folder / "host.log") as host:
         admin_settings = {"AIOPS_API_URL": host.said["base_url"], "AIOPS_ADMIN_PORT": "0"}
         with running("admin", admin_settings, folder / "admin.log") as admin:
             yield Dashboard(urls, host_settings, host, admin, tenant_ids, connections)
+
+
+def _broken_plugin(folder: Path) -> Path:
+    """Install a distribution whose plugin fails with ``BROKEN`` when it is imported; return where it is found."""
+    about = folder / "aiops_brittle-2.5.dist-info"
+    about.mkdir(parents=True)
+    (folder / "aiops_brittle.py").write_text(f"raise RuntimeError({BROKEN!r})\n")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: aiops-brittle\nVersion: 2.5\n")
+    (about / "entry_points.txt").write_text("[aiops]\nbrittle = aiops_brittle\n")
+    return folder
 
 
 async def connect(database: Database, vault: Vault, tenant_id: UUID) -> CreatedConnection:

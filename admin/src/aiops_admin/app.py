@@ -21,8 +21,8 @@ from tornado.websocket import WebSocketClosedError
 from aiops_admin.auth import HostAuth
 from aiops_admin.client import ApiAway
 from aiops_admin.headers import CompressAssets, SecurityHeaders
-from aiops_admin.login import HOME, LoginHandler, LogoutHandler, NotFoundHandler, answer_away
-from aiops_admin.pages import deliveries
+from aiops_admin.login import HOME, HomeHandler, LoginHandler, LogoutHandler, NotFoundHandler, answer_away
+from aiops_admin.pages import deliveries, health, plugins, runs
 from aiops_admin.pages.frame import TITLE, Frame, page
 from aiops_admin.parts import XSRF_COOKIE, Parts, make_parts
 from aiops_admin.settings import AdminSettings
@@ -30,7 +30,12 @@ from aiops_admin.settings import AdminSettings
 log = logging.getLogger(__name__)
 
 ASSETS = Path(__file__).parent / "assets"
-PAGES: dict[str, Callable[[Frame], Any]] = {HOME: deliveries.build}
+PAGES: dict[str, Callable[[Frame], Any]] = {
+    HOME: deliveries.build,
+    "/runs": runs.build,
+    "/health": health.build,
+    "/plugins": plugins.build,
+}
 """Address and builder of each page; addresses are flat, what they are about is in their query."""
 MAX_MESSAGE_BYTES = 1024 * 1024
 PORT_TRIES = 5
@@ -77,7 +82,7 @@ def make_server(parts: Parts, port: int) -> Server:
     settings = parts.settings
     secure = settings.cookie_secure
     return get_server(
-        {address: page(parts, build) for address, build in PAGES.items()},
+        {address: page(parts, address, build) for address, build in PAGES.items()},
         port=port,
         address=settings.admin_host,
         websocket_origin=settings.origins(port),
@@ -147,6 +152,7 @@ def _free_port(host: str) -> int:
 
 def _plain_handlers(parts: Parts) -> list[tuple[Any, ...]]:
     return [
+        ("/", HomeHandler, {"parts": parts}),
         ("/login", LoginHandler, {"parts": parts}),
         ("/logout", LogoutHandler, {"parts": parts}),
         ("/health/live", HealthHandler),

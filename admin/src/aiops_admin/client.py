@@ -89,6 +89,10 @@ class Api:
         """Return the tenant's connections."""
         return await self._get("/api/v1/connections", token, tuple[wire.Connection, ...], {"tenant": tenant})
 
+    async def runs(self, token: str, query: Mapping[str, str | int | None]) -> wire.RunPage:
+        """Return a page of runs, newest first."""
+        return await self._get("/api/v1/runs", token, wire.RunPage, query)
+
     async def run(self, token: str, run_id: UUID, tenant: str | None) -> wire.RunDetail:
         """Return a run with its steps."""
         return await self._get(f"/api/v1/runs/{run_id}", token, wire.RunDetail, {"tenant": tenant})
@@ -97,9 +101,45 @@ class Api:
         """Return one delivery with all that came of it."""
         return await self._get(f"/api/v1/deliveries/{delivery_id}", token, wire.DeliveryDetail, {"tenant": tenant})
 
+    async def replay(
+        self, token: str, delivery_id: UUID, tenant: str | None, *, dry_run: bool, post_again: bool
+    ) -> wire.Delivery:
+        """Queue a delivery once more and return it."""
+        path, wish = f"/api/v1/deliveries/{delivery_id}/replay", {"dry_run": dry_run, "post_again": post_again}
+        answer = await self._send("POST", path, token, json=wish, params={"tenant": tenant} if tenant else {})
+        return self._decoded(path, answer, wire.Delivery)
+
+    async def resume(self, token: str, connection_id: UUID, tenant: str | None) -> None:
+        """Let a paused connection go on."""
+        path = f"/api/v1/connections/{connection_id}/resume"
+        await self._send("POST", path, token, params={"tenant": tenant} if tenant else {})
+
+    async def plugins(self, token: str) -> tuple[wire.Plugin, ...]:
+        """Return the installed plugins."""
+        return await self._get("/api/v1/plugins", token, tuple[wire.Plugin, ...])
+
+    async def health(self, token: str) -> wire.Readiness:
+        """Return the state of each part of the host."""
+        return await self._get("/api/v1/health", token, wire.Readiness)
+
+    async def figures(self, token: str, tenant: str | None) -> wire.TenantFigures:
+        """Return the tenant's figures with their goals."""
+        return await self._get("/api/v1/figures", token, wire.TenantFigures, {"tenant": tenant})
+
+    async def installation(self, token: str) -> wire.InstallationFigures:
+        """Return the figures of all tenants together; for platform administrators."""
+        return await self._get("/api/v1/installation", token, wire.InstallationFigures)
+
+    async def connections_health(self, token: str, tenant: str | None) -> tuple[wire.ConnectionHealth, ...]:
+        """Return the tenant's connections with what is in their way."""
+        path = "/api/v1/connections/health"
+        return await self._get(path, token, tuple[wire.ConnectionHealth, ...], {"tenant": tenant})
+
     async def _get(self, path: str, token: str, answer: type[T], query: Mapping[str, Any] | None = None) -> T:
         params = {name: value for name, value in (query or {}).items() if value is not None}
-        body = await self._send("GET", path, token, params=params)
+        return self._decoded(path, await self._send("GET", path, token, params=params), answer)
+
+    def _decoded(self, path: str, body: bytes, answer: type[T]) -> T:
         try:
             return msgspec.json.decode(body, type=answer)
         except msgspec.DecodeError as error:

@@ -114,6 +114,14 @@ class LogoutHandler(PlainPage):
         self.show("message.html", status_code, title="You are still logged in", text=STALE, refresh=0)
 
 
+class HomeHandler(PlainPage):
+    """The bare address, where Panel would list every page to anybody."""
+
+    def get(self) -> None:
+        """Go to the first page."""
+        self.redirect(HOME)
+
+
 class NotFoundHandler(PlainPage):
     """Every address without a page."""
 

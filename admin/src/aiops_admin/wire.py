@@ -82,7 +82,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent execution."""
+    """One agent execution and what became of its note."""
 
     id: UUID
     attempt: int
@@ -90,13 +90,31 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     started_at: datetime
     finished_at: datetime
+    delivery_id: UUID | None = None
+    connection: str = ""
+    ticketing_tool: str = ""
+    ticket_id: str = ""
+    ticket_number: str | None = None
+    ticket_url: str | None = None
+    title: str | None = None
     agent_version: str = ""
     dry_run: bool = False
+    outcome: str = ""
     error: str | None = None
+    reason: str | None = None
+    note_url: str | None = None
     model: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float | None = None
+    steps: int = 0
+
+
+class RunPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs, newest first; ``next`` asks for the page after this one."""
+
+    items: tuple[Run, ...]
+    next: str | None = None
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,11 +122,15 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     name: str
+    started_at: datetime
     milliseconds: float
     inputs: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
     error: str | None = None
     model: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = None
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +162,8 @@ class RunDetail(msgspec.Struct, frozen=True, kw_only=True):
 
     run: Run
     steps: tuple[Step, ...] = ()
+    ticket: dict[str, Any] | None = None
+    draft: dict[str, Any] | None = None
     enhancement: dict[str, Any] | None = None
 
 
@@ -149,3 +173,100 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     ticketing_tool: str
     webhook_path: str | None = None
+
+
+class Plugin(msgspec.Struct, frozen=True, kw_only=True):
+    """An installed plugin: what it contributes, or why it does not."""
+
+    name: str
+    distribution: str
+    version: str
+    status: str
+    error: str | None = None
+    contributes: tuple[str, ...] = ()
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One part the host needs."""
+
+    name: str
+    status: str
+    detail: str
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the host can do its work."""
+
+    status: str
+    parts: tuple[Part, ...] = ()
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """A number with its goal; ``None`` while there is nothing to measure."""
+
+    name: str
+    unit: str
+    rule: str
+    goal: float
+    detail: str
+    value: float | None = None
+    met: bool | None = None
+
+
+class TenantFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant's figures over the last ``hours``."""
+
+    hours: int
+    figures: tuple[Figure, ...]
+    needs_attention: int = 0
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker process."""
+
+    name: str
+    alive: bool
+    started_at: datetime
+    seen_at: datetime
+    slots: int
+    running: int
+    pool_in_use: int = 0
+    pool_size: int = 0
+
+
+class TenantLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant among all of them."""
+
+    slug: str
+    name: str
+    state: str
+    ended: int
+    posted: int
+    waiting: int
+    oldest_seconds: float
+    needs_attention: int
+    slowest_seconds: float | None = None
+
+
+class InstallationFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """All tenants together; for platform administrators."""
+
+    hours: int
+    figures: tuple[Figure, ...]
+    workers: tuple[Worker, ...] = ()
+    tenants: tuple[TenantLine, ...] = ()
+
+
+class ConnectionHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection and what is in its way."""
+
+    id: UUID
+    name: str
+    ticketing_tool: str
+    status: str
+    reason: str | None = None
+    wait_until: datetime | None = None
+    last_webhook_at: datetime | None = None
+    last_note_at: datetime | None = None
+    waiting: int = 0
+    given_up: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from aiops_admin.wire import Delivery, Effect
+from aiops_admin.wire import Delivery, Effect, Run, Step
 
 Tone = Literal["neutral", "info", "success", "warning", "error"]
 
@@ -19,6 +19,18 @@ STATES: dict[str, tuple[str, Tone, str]] = {
     "dead": ("Given up", "error", "It was tried as often as makes sense."),
 }
 """Per state of a delivery: its name, its colour and one sentence about it."""
+
+RUNS: dict[str, tuple[str, Tone, str]] = {
+    "posted": ("Note posted", "success", "The note is on the ticket."),
+    "posting": ("Posting the note", "info", "The note is written and on its way to the ticket."),
+    "checking": ("Checking", "warning", "Whether the note arrived is being looked up on the ticket."),
+    "parked": ("Needs a person", "warning", "Whether the note arrived cannot be told; please look at the ticket."),
+    "refused": ("Not posted", "error", "The note was written, and the ticketing tool did not take it."),
+    "kept": ("Earlier note kept", "neutral", "A note was on the ticket already, so this run's was not posted."),
+    "dry-run": ("Dry run", "neutral", "The note was written and, as asked, not posted."),
+    "failed": ("Failed", "error", "The run broke off before its note was written."),
+}
+"""Per outcome of a run: its name, its colour and one sentence about it."""
 
 KINDS = {
     "opened": "New ticket",
@@ -70,6 +82,34 @@ def state_of(delivery: Delivery) -> tuple[str, Tone, str]:
     return STATES.get(delivery.state, (delivery.state or "Unknown", "neutral", ""))
 
 
+def outcome_of(run: Run) -> tuple[str, Tone, str]:
+    """Return what became of a run as name, colour and sentence."""
+    return RUNS.get(run.outcome, (run.outcome or run.state or "Unknown", "neutral", ""))
+
+
+def replayable(delivery: Delivery) -> bool:
+    """Return whether there is something to run on, and no work on it is under way or about to begin."""
+    about_to_begin = delivery.state == "queued" and not delivery.attempt
+    return delivery.ticket_id is not None and delivery.state not in {"running", "posting"} and not about_to_begin
+
+
+def lasted(run: Run) -> str:
+    """Return how long a run took."""
+    return seconds((run.finished_at - run.started_at).total_seconds() * 1000)
+
+
+def used_by(run: Run | Step) -> list[str]:
+    """Return the model, the tokens and the cost of a run or a step, as far as there are any."""
+    tokens = run.prompt_tokens + run.completion_tokens
+    parts = [run.model, f"{tokens:,} tokens" if tokens else None, money(run.cost_usd) if run.cost_usd else None]
+    return [part for part in parts if part]
+
+
+def money(dollars: float) -> str:
+    """Return an amount people can read, however small."""
+    return f"${dollars:.2f}" if dollars >= 1 else f"${dollars:.4f}"
+
+
 def effect_of(effect: Effect) -> tuple[str, Tone]:
     """Return what became of a note, as words and colour."""
     return EFFECTS.get(effect.state, (effect.state, "neutral"))
@@ -85,6 +125,47 @@ def seconds(milliseconds: float) -> str:
     if milliseconds < 1000:  # noqa: PLR2004 - a second
         return f"{milliseconds:.0f} ms"
     return f"{milliseconds / 1000:.1f} s"
+
+
+READINESS: dict[str, tuple[str, Tone]] = {
+    "ready": ("Ready", "success"),
+    "degraded": ("Works with limits", "warning"),
+    "not-ready": ("Cannot work", "error"),
+}
+PARTS: dict[str, tuple[str, Tone]] = {
+    "ok": ("Works", "success"),
+    "degraded": ("Limited", "warning"),
+    "failed": ("Failed", "error"),
+}
+PART_NAMES = {"postgresql": "PostgreSQL", "key": "Key file", "plugins": "Plugins", "wake-ups": "Wake-ups (Redis)"}
+
+CONNECTIONS: dict[str, tuple[str, Tone, str]] = {
+    "ok": ("Works", "success", "Nothing is in its way."),
+    "waiting": ("Waits", "warning", "Its ticketing tool asked to wait a while."),
+    "failing": ("Failing", "error", "What was tried there last did not succeed."),
+    "paused": ("Paused", "error", "It was paused; its webhooks are kept and wait until it is resumed."),
+}
+"""Per state of a connection: its name, its colour and one sentence about it."""
+
+FIGURES = {
+    "success-rate": "Notes posted",
+    "latency-p95": "Webhook to note",
+    "queue-depth": "Queue",
+    "active-workers": "Active workers",
+    "pool-use": "Database connections",
+}
+RULES = {"at-least": "at least", "at-most": "at most", "below": "below"}
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """Return a figure people can read."""
+    if value is None:
+        return "—"
+    if unit == "share":
+        return f"{100 * value:.1f}".removesuffix(".0") + " %"
+    if unit == "seconds":
+        return f"{value:.1f}".removesuffix(".0") + " s"
+    return f"{value:.0f}"
 
 
 STEPS = {

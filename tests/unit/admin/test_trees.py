@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from aiops_admin import words
-from aiops_admin.pages.delivery_detail import detail_sheet
+from aiops_admin.pages.delivery_detail import Shown, detail_sheet
 from aiops_admin.pages.delivery_list import Listing, delivery_list
 from aiops_admin.pages.frame import read_query
 from aiops_admin.pages.note import note
@@ -98,12 +98,13 @@ def test_a_note_keeps_its_blocks() -> None:
         Heading("First look", 1),
         Heading("Next"),
         Paragraph("A <b>bold</b> claim"),
-        ListBlock(("one", Link("two", "https://x.example"), Link("three", "javascript:x")), ordered=True),
+        ListBlock(("one", Link("two", "https://x.example"), Link("three", "javascript:x")), ordered=True, start=4),
         Code("a < b"),
     )
     tree = note(blocks)
     assert isinstance(tree, dict)
     assert [child["t"] for child in tree["c"]] == ["h3", "h4", "p", "ol", "pre"]
+    assert [numbered["a"] for numbered in elements(tree, "ol")] == [{"start": "4"}]
     assert "A <b>bold</b> claim" in texts(tree)
     assert [link["a"]["href"] for link in elements(tree, "a")] == ["https://x.example"]
     assert "three (javascript:x)" in texts(tree)
@@ -173,7 +174,8 @@ def test_an_unposted_note_is_shown_from_its_run() -> None:
     run = Run(id=ID, attempt=1, agent="enhance", state="finished", started_at=NOW, finished_at=NOW)
     enhancement = {"body": [{"type": "paragraph", "text": "Only tried."}]}
     detail = DeliveryDetail(delivery=delivery(state="done", action="run", dry_run=True), runs=(run,))
-    tree = detail_sheet(detail, [RunDetail(run=run, enhancement=enhancement)])
+    shown = Shown(runs=[RunDetail(run=run, enhancement=enhancement)], link=str, may_replay=False)
+    tree = detail_sheet(detail, shown)
     assert {"Only tried.", "Not posted"} <= set(texts(tree))
 
 

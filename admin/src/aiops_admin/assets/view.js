@@ -7,7 +7,7 @@ const TAGS = new Set([
 ])
 const ATTRIBUTES = new Set([
   "action", "class", "colspan", "datetime", "dir", "disabled", "hidden", "href", "id", "lang", "method", "name", "open",
-  "rel", "role", "scope", "tabindex", "target", "title", "type", "value",
+  "rel", "role", "scope", "start", "tabindex", "target", "title", "type", "value",
 ])
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]]
 
@@ -29,6 +29,11 @@ function tell(node) {
   const time = new Date(node.getAttribute("datetime"))
   if (isNaN(time)) { return }
   const exact = new Intl.DateTimeFormat([], {dateStyle: "medium", timeStyle: "medium"}).format(time)
+  if (node.dataset.show === "date") {
+    node.textContent = new Intl.DateTimeFormat([], {dateStyle: "medium"}).format(time)
+    node.title = exact
+    return
+  }
   if (node.dataset.show === "exact") {
     node.textContent = exact
     return
@@ -44,6 +49,13 @@ function make(spec) {
   return node
 }
 
+// A bar's place and length, in percent.
+function stretch(node) {
+  for (const name of ["from", "span"]) {
+    node.style.setProperty(`--${name}`, `${Math.min(100, Math.max(0, Number(node.dataset[name]) || 0))}%`)
+  }
+}
+
 function fits(node, spec) {
   return node.nodeType === 1 && node.viewKey === spec.k && node.localName === spec.t
 }
@@ -51,12 +63,13 @@ function fits(node, spec) {
 function fill(node, spec) {
   for (const {name} of Array.from(node.attributes)) {
     // Whether a dialog or a passage is open is the reader's doing.
-    if (!(name in spec.a) && name !== "open") { node.removeAttribute(name) }
+    if (!(name in spec.a) && name !== "open" && name !== "style") { node.removeAttribute(name) }
   }
   for (const [name, raw] of Object.entries(spec.a)) {
     const value = attribute(name, raw)
     if (value !== null && node.getAttribute(name) !== value) { node.setAttribute(name, value) }
   }
+  if (spec.a["data-span"]) { stretch(node) }
   if (spec.t === "time" && spec.a["data-show"]) { tell(node) } else { patch(node, spec.c) }
   if (spec.t === "dialog") { queueMicrotask(() => { if (node.isConnected && !node.open) { node.showModal() } }) }
 }

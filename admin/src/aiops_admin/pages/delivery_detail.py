@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
 
 import msgspec
 
 from aiops_admin import words
-from aiops_admin.pages.delivery_list import chip, when
+from aiops_admin.pages.bits import chip, facts, out_link, when
 from aiops_admin.pages.note import note
-from aiops_admin.safe import Node, h, safe_link
-from aiops_admin.wire import Attempt, Delivery, DeliveryDetail, Effect, Run, RunDetail, Step
+from aiops_admin.pages.steps import steps
+from aiops_admin.safe import Node, h
+from aiops_admin.wire import Attempt, Delivery, DeliveryDetail, Effect, RunDetail
 from aiops_core.tickets import Enhancement
 
-MAX_JSON = 20_000
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """What is known beside the delivery: its runs in full, a run's address, whether it may be replayed."""
+
+    runs: Sequence[RunDetail]
+    link: Callable[[UUID], str]
+    may_replay: bool
 
 
-def detail_sheet(detail: DeliveryDetail, runs: Sequence[RunDetail]) -> Node:
+def detail_sheet(detail: DeliveryDetail, shown: Shown) -> Node:
     """Return the sheet beside the list."""
-    delivery = detail.delivery
+    delivery, runs = detail.delivery, shown.runs
     return _sheet(
         f"Ticket {delivery.ticket_id}" if delivery.ticket_id else "Delivery without a ticket",
         h("p", delivery.title, class_="title") if delivery.title else None,
-        _outcome(delivery),
+        _outcome(delivery, runs, may_replay=shown.may_replay),
         *_notes(detail.effects, runs),
         _attempts(detail.attempts),
-        *(_run(run) for run in runs),
+        *(_run(run, shown.link(run.run.id)) for run in runs),
         _facts(detail),
     )
 
@@ -54,19 +63,24 @@ def _sheet(title: str, *contents: Node | None) -> Node:
     return h("dialog", body, key="sheet", data_close="close", aria_labelledby="sheet-title", class_="side")
 
 
-def _outcome(delivery: Delivery) -> Node:
+def _outcome(delivery: Delivery, runs: Sequence[RunDetail], *, may_replay: bool) -> Node:
     name, tone, sentence = words.state_of(delivery)
     due = delivery.due_at if delivery.state == "queued" and delivery.attempt else None
-    url = safe_link(delivery.note_url)
+    ticket_url = next((run.run.ticket_url for run in reversed(runs) if run.run.ticket_url), None)
+    replay = h("button", "Run again …", type="button", data_action="replay") if may_replay else None
     return h(
         "section",
         chip(name, tone),
         h("p", sentence),
         h("p", delivery.reason, class_=f"notice {tone}") if delivery.reason else None,
         h("p", "It is tried again at ", when(due, show="exact"), ".") if due else None,
-        h("a", "Open the note on the ticket", href=url, target="_blank", rel="noopener noreferrer", class_="button")
-        if url
-        else None,
+        h(
+            "div",
+            out_link("Open the note on the ticket", delivery.note_url, class_="button out"),
+            out_link("Open the ticket", ticket_url, class_="button out"),
+            replay,
+            class_="buttons",
+        ),
         class_="outcome",
     )
 
@@ -117,45 +131,24 @@ def _attempt(attempt: Attempt) -> Node:
     )
 
 
-def _run(detail: RunDetail) -> Node:
+def _run(detail: RunDetail, link: str) -> Node:
     run = detail.run
-    lasted = words.seconds((run.finished_at - run.started_at).total_seconds() * 1000)
-    used = [f"Agent {run.agent} {run.agent_version}".strip(), lasted, *_model(run)]
+    name, tone, sentence = words.outcome_of(run)
+    used = [f"Agent {run.agent} {run.agent_version}".strip(), words.lasted(run), *words.used_by(run)]
     return h(
         "section",
-        h("div", h("h3", "Steps of the run"), h("small", " · ".join(used)), class_="heading"),
+        h("div", h("h3", "Steps of the run"), chip(name, tone, sentence), class_="heading"),
+        h("small", " · ".join(used)),
         h("p", run.error, class_="notice error") if run.error else None,
-        h("div", *(_step(step) for step in detail.steps), class_="steps"),
+        steps(detail.steps),
+        h("p", h("a", "Open the run with its evidence", href=link)),
         key=str(run.id),
     )
 
 
-def _model(run: Run) -> list[str]:
-    if run.model is None:
-        return []
-    tokens = run.prompt_tokens + run.completion_tokens
-    cost = [f"${run.cost_usd:.4f}"] if run.cost_usd else []
-    return [run.model, *([f"{tokens} tokens"] if tokens else []), *cost]
-
-
-def _step(step: Step) -> Node:
-    shown = [(name, value) for name, value in (("In", step.inputs), ("Out", step.outputs)) if value]
-    return h(
-        "details",
-        h("summary", h("b", words.step_of(step.name)), h("small", words.seconds(step.milliseconds)), _step_mark(step)),
-        h("p", step.error, class_="notice error") if step.error else None,
-        *(h("div", h("small", name), h("pre", _json(value))) for name, value in shown),
-        key=str(step.number),
-    )
-
-
-def _step_mark(step: Step) -> Node | None:
-    return chip("Failed", "error") if step.error else None
-
-
 def _facts(detail: DeliveryDetail) -> Node:
     delivery = detail.delivery
-    facts: list[tuple[str, Node]] = [
+    pairs: list[tuple[str, Node | None]] = [
         ("Received", when(delivery.received_at, show="exact")),
         ("What happened", words.kind_of(delivery.kind)),
         ("Connection", f"{delivery.connection} ({delivery.ticketing_tool})"),
@@ -164,10 +157,4 @@ def _facts(detail: DeliveryDetail) -> Node:
         ("Delivery", str(delivery.id)),
         ("Size", f"{detail.body_bytes:,} bytes"),
     ]
-    pairs = [part for name, value in facts for part in (h("dt", name), h("dd", value))]
-    return h("section", h("h3", "The webhook"), h("dl", *pairs))
-
-
-def _json(value: Any) -> str:
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    return text if len(text) <= MAX_JSON else text[:MAX_JSON] + "\n…"
+    return h("section", h("h3", "The webhook"), facts(pairs))

@@ -28,6 +28,8 @@ ASSETS = Path(__file__).parents[1] / "assets"
 TITLE = "AI Ops"
 MAX_FIELDS = 50
 FAVICON = "/favicon.svg"
+PAGES = {"/deliveries": "Deliveries", "/runs": "Runs", "/health": "Health", "/plugins": "Plugins"}
+"""Address and name of each page, in the order they are offered."""
 APP_BAR = {"backgroundColor": "#131c31", "backgroundImage": "none", "color": "#ffffff", "boxShadow": "none"}
 THEME: dict[str, Any] = {
     "typography": {"fontFamily": "Roboto, system-ui, sans-serif", "h3": {"fontSize": "1.15rem", "fontWeight": 600}},
@@ -50,6 +52,7 @@ class Visit:
 
     principal: Principal
     query: str
+    path: str
 
 
 class Frame:
@@ -68,6 +71,8 @@ class Frame:
             address=address, dark=dark, themed=bool(visit.principal.theme), width=0, height=0, margin=0
         )
         self.banner = View(sizing_mode="stretch_width", margin=0)
+        self._path = visit.path
+        self._pages = View(sizing_mode="stretch_width", margin=0)
         self.away = False
         self.tenants = self._tenant_select()
         self._tenant_listeners: list[Callable[[], Any]] = []
@@ -77,6 +82,7 @@ class Frame:
             logo=ASSETS / "favicon.svg",
             dark_theme=dark,
             theme_config={"light": LIGHT, "dark": DARK},
+            busy_indicator=None,
             stylesheets=[STYLE],
             header=[pn.Spacer(sizing_mode="stretch_width"), self._account(visit.principal)],
         )
@@ -85,7 +91,8 @@ class Frame:
 
     def show(self, *contents: Any) -> Page:
         """Return the page with its contents."""
-        self._page.main = [self.browser, self.banner, *contents]
+        self._draw_pages()
+        self._page.main = [self.browser, self._pages, self.banner, *contents]
         return self._page
 
     def on_tenant(self, listener: Callable[[], Any]) -> None:
@@ -97,6 +104,25 @@ class Frame:
         given = {"tenant": self.tenant if len(self.me.tenants) > 1 else None, **query}
         kept = {name: value for name, value in given.items() if value}
         return "?" + urlencode(kept) if kept else ""
+
+    def link(self, path: str, **query: str | None) -> str:
+        """Return the address of another page, the chosen tenant included."""
+        return path + self.address(**query)
+
+    @property
+    def role(self) -> str:
+        """What the person is in the chosen tenant; empty without one."""
+        return "platform-admin" if self.me.platform_admin else self._role()
+
+    @property
+    def may_work(self) -> bool:
+        """Whether the person may have deliveries run again; the API asks for itself."""
+        return self.role in {"platform-admin", "tenant-admin", "technician"}
+
+    @property
+    def may_manage(self) -> bool:
+        """Whether the person may change connections; the API asks for itself."""
+        return self.role in {"platform-admin", "tenant-admin"}
 
     async def ask(self, call: Callable[[], Awaitable[T]]) -> T | None:
         """Return the host's answer; ``None`` after saying why there is none, or after sending the person to log in."""
@@ -142,8 +168,15 @@ class Frame:
             # The chosen one is sent by its label, which has changed though the value has not.
             self.tenants.param.trigger("value")
 
+    def _draw_pages(self) -> None:
+        links = (
+            h("a", name, href=self.link(path), aria_current="page" if path == self._path else None, key=path)
+            for path, name in PAGES.items()
+        )
+        self._pages.draw(h("nav", *links, class_="pages", aria_label="Dashboard"))
+
     def _account(self, principal: Principal) -> View:
-        role = "platform-admin" if self.me.platform_admin else self._role()
+        role = self.role
         view = View(margin=0)
         view.draw(
             h(
@@ -172,6 +205,7 @@ class Frame:
         if event.new == self.tenant:
             return
         self.tenant = event.new
+        self._draw_pages()
         for listener in self._tenant_listeners:
             await listener()
 
@@ -182,10 +216,11 @@ class Frame:
             self.query = read_query(value)
             self.tenant = self._tenant_of(self.query)
             self.tenants.value = self.tenant
+            self._draw_pages()
 
 
-def page(parts: Parts, build: Callable[[Frame], Page]) -> Callable[[], Page]:
-    """Return the function Bokeh calls for each visit; ``build`` returns the page's contents."""
+def page(parts: Parts, path: str, build: Callable[[Frame], Page]) -> Callable[[], Page]:
+    """Return the function Bokeh calls for each visit of ``path``; ``build`` returns the page's contents."""
 
     def open_page() -> Page:
         document: Any = pn.state.curdoc
@@ -193,7 +228,7 @@ def page(parts: Parts, build: Callable[[Frame], Page]) -> Callable[[], Page]:
         principal: Principal = context.request.principal
         document.on_session_destroyed(lambda ended: parts.pages.close(ended.id))
         try:
-            frame = Frame(parts, Visit(principal, context.request.query))
+            frame = Frame(parts, Visit(principal, context.request.query, path))
             contents = build(frame)
         except Exception:  # isolation: a page that cannot be built says so instead of staying empty
             log.exception("a page cannot be built")
