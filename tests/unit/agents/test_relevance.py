@@ -60,6 +60,14 @@ def test_the_resolution_counts() -> None:
     assert _refs(alike_tickets(TEXT, _scored(told))) == ["T"]
 
 
+def test_what_was_asked_outweighs_what_fixed_it() -> None:
+    """Of two that share as many words, the one whose request shares them comes first, whatever it was fixed by."""
+    text = "Label printer offline\nZB-7 queue stuck on packing desk"
+    fixed_alike = past("A", "It happened again", "See phone call.", "Label printer offline, queue of ZB-7 stuck.")
+    asked_alike = past("M", "Label printer offline", "The queue of ZB-7 is stuck.", "Turned the purple switch.")
+    assert _refs(nearest_tickets(text, _scored(fixed_alike, asked_alike))) == ["M", "A"]
+
+
 def test_a_pasted_log_must_share_more() -> None:
     """What is enough for an ordinary ticket is chance for one with hundreds of words."""
     log = TEXT + "\n" + " ".join(f"token{n}" for n in range(400))

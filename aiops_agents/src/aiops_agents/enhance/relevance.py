@@ -33,6 +33,9 @@ MIN_KIN_ARTICLE = 7.5
 TRUST = 0.5
 """Power of the tool's own score: it knows how rare a word is in all records, but saw the request's words only."""
 
+OF_A_FIX = 0.5
+"""Weight of a word that only the fix shares: what people asked is the likeness, and a fix may be corrected later."""
+
 _EMPHASIS = 1.5
 """Words of the title, hostnames, addresses and error numbers say more than other words."""
 
@@ -108,8 +111,9 @@ def _read(found: Iterable[Evidence], ticket: str) -> list[_Read]:
     read = []
     for item, said in words.values():
         trust = (max(item.score, 0.0) / best) ** TRUST if best > 0 else 1.0
-        asked = len(terms(f"{item.title}\n{item.text}") & wanted)
-        read.append(_Read(item, said, said & wanted, asked, trust * sum(weights[term] for term in said & wanted)))
+        asked = terms(f"{item.title}\n{item.text}") & wanted
+        told = sum(weights[term] * (1.0 if term in asked else OF_A_FIX) for term in said & wanted)
+        read.append(_Read(item, said, said & wanted, len(asked), trust * told))
     return sorted(read, key=lambda r: (-r.fit, r.item.ref))
 
 
