@@ -220,3 +220,15 @@ async def test_suspects_are_told_apart(board: Board, tenant: TenantRow) -> None:
     async with board.database.role("sweeper") as con:
         assert {d.id: d.suspect for d in await claims.due(con, 10)} == {once: False, twice: True}
         assert [d.id for d in await claims.due(con, 10, suspects=False)] == [once]
+
+
+async def test_what_a_dead_worker_held_keeps_its_place(board: Board, tenant: TenantRow) -> None:
+    """A delivery whose worker died comes before those that arrived while it was held."""
+    connection = await board.connection(tenant)
+    first = await board.delivery(tenant, connection)
+    assert await board.claim(tenant, first) is not None
+    second = await board.delivery(tenant, connection)
+    await board.expire(tenant, "delivery")
+
+    async with board.database.role("sweeper") as con:
+        assert [d.id for d in await claims.due(con, 10)] == [first, second]

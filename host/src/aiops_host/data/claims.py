@@ -73,7 +73,7 @@ select kind, tenant_id, id, suspect from (
          from delivery d
          where d.tenant_id = t.tenant_id and d.state = 'queued' and d.due_at <= now() order by d.due_at limit $1)
         union all
-        (select 'delivery', d.tenant_id, d.delivery_id, d.lease_until, d.connection_id, d.crashes > 0
+        (select 'delivery', d.tenant_id, d.delivery_id, d.due_at, d.connection_id, d.crashes > 0
          from delivery d
          where d.tenant_id = t.tenant_id and d.state = 'running' and d.lease_until < now()
            and ($2 or d.crashes = 0) order by d.lease_until limit $1)
@@ -131,7 +131,10 @@ select count(*) from moved
 
 
 async def due(con: Connection, limit: int, *, suspects: bool = True) -> list[Due]:
-    """Return due work, tenants taking turns; those with least running come first. ``con`` is the sweeper's."""
+    """Return due work, tenants taking turns; those with least running come first. ``con`` is the sweeper's.
+
+    What a dead worker held keeps its place before what came later.
+    """
     rows = await con.fetch(_DUE, limit, suspects)
     return [Due(r["kind"], r["tenant_id"], r["id"], r["suspect"]) for r in rows]
 
