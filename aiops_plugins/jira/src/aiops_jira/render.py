@@ -31,8 +31,8 @@ def _adf_block(block: Block) -> Node:
             return {"type": "paragraph", "content": _adf_text(text)}
         case ListBlock():
             kind = "orderedList" if block.ordered else "bulletList"
-            attrs = {"attrs": {"order": block.start}} if block.ordered and block.start > 1 else {}
-            return {"type": kind, **attrs, "content": [_adf_item(item) for item in block.items] or [_adf_item("")]}
+            order = {"attrs": {"order": block.start}} if block.ordered and block.start > 1 else {}
+            return {"type": kind, **order, "content": [_adf_item(item) for item in block.items] or [_adf_item("")]}
         case Code(text=text, language=language):
             attrs = {"attrs": {"language": language}} if language and LANGUAGE.fullmatch(language) else {}
             return {"type": "codeBlock", **attrs, "content": [{"type": "text", "text": text}] if text else []}
