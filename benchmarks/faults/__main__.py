@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from fnmatch import fnmatch
 from typing import Any, TypeAlias
 
 from benchmarks.faults.checker import Verdict
@@ -56,9 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
-    parser.add_argument(
-        "faults", nargs="*", metavar="FAULT", help="names, or starts of names; a short selection without"
-    )
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help="names or patterns; a short selection without")
     parser.add_argument("--count", type=int, help="deliveries per fault instead of its own number")
     parser.add_argument("--scale", type=float, default=1.0, help="share of each fault's own number")
     parser.add_argument("--tenants", type=int, help="tenants instead of the fault's own number")
@@ -80,8 +79,7 @@ def _chosen(options: argparse.Namespace, by_name: dict[str, Fault]) -> list[str]
         sys.exit(0)
     if options.all:
         return [name for name in names if name != "soak"]
-    found = [n for asked in options.faults or SHORT for n in names if n == asked or n.startswith(f"{asked}@")]
-    found += [n for asked in options.faults for n in names if asked not in names and n.startswith(asked)]
+    found = [n for asked in options.faults or SHORT for n in names if fnmatch(n, asked)]
     if not found:
         print(f"no fault is called {' or '.join(options.faults)}; see --list", file=sys.stderr)
         sys.exit(2)
