@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from inspect import isawaitable
 from threading import Lock
 from types import ModuleType
@@ -18,9 +19,24 @@ from aiops_agents.backends.transport import make_transport
 
 log = logging.getLogger(__name__)
 
+CALLS_PER_CLIENT = 16
+"""At a time; each request makes httpcore look at every connection of its client."""
+
+
+@dataclass(slots=True, eq=False)
+class _InUse:
+    """A client LiteLLM made, and how many calls are using it."""
+
+    client: Any
+    owner: object
+    key: str
+    calls: int = 1
+
+
 _loading = Lock()
 _loaded: list[ModuleType] = []
-_opened: ContextVar[list[Any] | None] = ContextVar("litellm_clients_of_this_call", default=None)
+_in_use: list[_InUse] = []
+_lent: ContextVar[tuple[object, list[_InUse]] | None] = ContextVar("litellm_clients_of_this_call", default=None)
 _SILENT = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 _TALKATIVE = ("openai", "httpx", "httpcore")
 
@@ -31,27 +47,38 @@ async def load() -> None:
         await asyncio.to_thread(_load)
 
 
+def is_loaded() -> bool:
+    """Tell whether :func:`load` has ended."""
+    return bool(_loaded)
+
+
 def loaded() -> Any:
     """Return the library after :func:`load`."""
     return _loaded[0]
 
 
 @asynccontextmanager
-async def one_call() -> AsyncIterator[None]:
-    """Close every client LiteLLM opens inside the block: each holds the plaintext of a key."""
+async def one_call(owner: object) -> AsyncIterator[None]:
+    """Lend the clients LiteLLM asks for inside the block, and close those no other call of ``owner`` is using.
+
+    A client holds the plaintext of a key, and cookies: it lives while calls are under way, and never serves two owners.
+    """
     from litellm._internal_context import is_internal_call  # noqa: PLC0415  see _load
 
-    clients: list[Any] = []
-    token = _opened.set(clients)
+    lent: list[_InUse] = []
+    token = _lent.set((owner, lent))
     # Calls marked so are not handed to its logging worker, a task that would live as long as the event loop.
     internal = is_internal_call.set(True)
     try:
         yield
     finally:
         is_internal_call.reset(internal)
-        _opened.reset(token)
-        for client in clients:
-            await _close(client)
+        _lent.reset(token)
+        for used in lent:
+            used.calls -= 1
+            if not used.calls:
+                _in_use.remove(used)
+                await _close(used.client)
 
 
 def _load() -> None:
@@ -71,22 +98,31 @@ def _quieten(litellm: Any) -> None:
     from litellm.caching.llm_caching_handler import LLMClientCache  # noqa: PLC0415  see _load
     from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler  # noqa: PLC0415  see _load
 
-    class ClientsOfOneCall(LLMClientCache):
-        """Keeps no client from one call to the next."""
+    class ClientsInUse(LLMClientCache):
+        """Keeps a client only while calls are using it."""
 
         def get_cache(self, key: Any, **kwargs: Any) -> Any:
-            if _opened.get() is not None:
-                return None
-            return super().get_cache(key, **kwargs)  # type: ignore[no-untyped-call]
+            current = _lent.get()
+            if current is None:
+                return super().get_cache(key, **kwargs)  # type: ignore[no-untyped-call]
+            owner, lent = current
+            for used in _in_use:
+                if used.owner is owner and used.key == key and used.calls < CALLS_PER_CLIENT:
+                    used.calls += 1
+                    lent.append(used)
+                    return used.client
+            return None
 
         def set_cache(self, key: str, value: object, litellm_owned_client: bool = False, **kwargs: Any) -> None:
-            clients = _opened.get()
-            if clients is not None:
-                clients.append(value)
-            else:
+            current = _lent.get()
+            if current is None:
                 super().set_cache(key, value, litellm_owned_client, **kwargs)
+            else:
+                owner, lent = current
+                lent.append(_InUse(value, owner, key))
+                _in_use.append(lent[-1])
 
-    litellm.in_memory_llm_clients_cache = ClientsOfOneCall()
+    litellm.in_memory_llm_clients_cache = ClientsInUse()
     # The one place where both of its HTTP paths make their transport; there is no setting for a limit.
     AsyncHTTPHandler.create_async_transport = staticmethod(make_transport)  # type: ignore[method-assign,assignment]
     litellm.telemetry = False

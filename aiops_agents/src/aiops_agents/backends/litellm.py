@@ -147,7 +147,7 @@ class LiteLLMBackend(LLMBackend):
             raise _Failed(_NO_TIME)
         litellm = library.loaded()
         try:
-            async with asyncio.timeout(seconds), library.one_call():
+            async with asyncio.timeout(seconds), library.one_call(self):
                 with _key(model) as key:
                     return await litellm.acompletion(**asked, api_key=key, timeout=seconds)
         except TimeoutError:
@@ -157,6 +157,8 @@ class LiteLLMBackend(LLMBackend):
 
 
 async def _loaded_within(seconds: float) -> None:
+    if library.is_loaded():
+        return
     try:
         async with asyncio.timeout(seconds):
             await library.load()
@@ -185,7 +187,7 @@ def _parameters(model: ModelConfig, messages: tuple[Message, ...], max_tokens: i
 
 def _takes_schema(model: ModelConfig) -> bool:
     """A server of the tenant's own choice is simply tried; the library knows about the others."""
-    return bool(library.loaded().supports_response_schema(model=model.model)) or model.api_base is not None
+    return model.api_base is not None or bool(library.loaded().supports_response_schema(model=model.model))
 
 
 def _strict(schema: Any) -> Any:

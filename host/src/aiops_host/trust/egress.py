@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 30.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
+CONNECTIONS_PER_CLIENT = 16
 REFUSED = (httpx.UnsupportedProtocol, httpx.InvalidURL)
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
 
@@ -31,14 +33,52 @@ class GuardedResponse:
     content: bytes = field(repr=False)
 
 
+class _Clients:
+    """As many clients as the requests under way need.
+
+    For each request httpcore compares all of a client's connections with all others: with 800 in one, that took longer
+    than everything else a run does.
+    """
+
+    def __init__(self, make: Callable[[], httpx.AsyncClient], *, most: int) -> None:
+        self._make = make
+        self._most = most
+        self._made: list[httpx.AsyncClient] = []
+        self._lent: list[int] = []
+
+    @contextlib.asynccontextmanager
+    async def lent(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Lend the first client with a connection to spare, so that connections are used again."""
+        place = self._free()
+        self._lent[place] += 1
+        try:
+            yield self._made[place]
+        finally:
+            self._lent[place] -= 1
+
+    async def aclose(self) -> None:
+        for client in self._made:
+            await client.aclose()
+
+    def _free(self) -> int:
+        place = next((n for n, lent in enumerate(self._lent) if lent < CONNECTIONS_PER_CLIENT), None)
+        if place is not None:
+            return place
+        if len(self._made) < self._most:
+            self._made.append(self._make())
+            self._lent.append(0)
+            return len(self._made) - 1
+        return min(range(len(self._lent)), key=self._lent.__getitem__)
+
+
 class GuardedHttp:
     """Core's ``HttpClient`` over httpx."""
 
     def __init__(
-        self, client: httpx.AsyncClient, *, total_seconds: float, max_body_bytes: int, denied: Callable[[str], None]
+        self, clients: _Clients, *, total_seconds: float, max_body_bytes: int, denied: Callable[[str], None]
     ) -> None:
-        """Take a client made by :meth:`open`."""
-        self._client = client
+        """Take clients made by :meth:`open`."""
+        self._clients = clients
         self._denied = denied
         self._total_seconds = total_seconds
         self._max_body_bytes = max_body_bytes
@@ -56,14 +96,22 @@ class GuardedHttp:
 
         ``denied`` is told each time an ``address`` or an answer's ``size`` is refused.
         """
-        client = httpx.AsyncClient(
-            trust_env=False,
-            follow_redirects=False,
-            timeout=httpx.Timeout(total_seconds, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-        )
-        return cls(client, total_seconds=total_seconds, max_body_bytes=max_body_bytes, denied=denied)
+        context = httpx.create_ssl_context(trust_env=False)
+
+        def client() -> httpx.AsyncClient:
+            return httpx.AsyncClient(
+                verify=context,
+                trust_env=False,
+                follow_redirects=False,
+                timeout=httpx.Timeout(total_seconds, connect=CONNECT_SECONDS),
+                limits=httpx.Limits(
+                    max_connections=CONNECTIONS_PER_CLIENT, max_keepalive_connections=CONNECTIONS_PER_CLIENT
+                ),
+                cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+            )
+
+        clients = _Clients(client, most=-(-connections // CONNECTIONS_PER_CLIENT))
+        return cls(clients, total_seconds=total_seconds, max_body_bytes=max_body_bytes, denied=denied)
 
     async def request(
         self,
@@ -78,9 +126,9 @@ class GuardedHttp:
         """Send one request and read the answer whole; see core's ``HttpClient``."""
         limit = min(timeout or self._total_seconds, self._total_seconds)
         try:
-            async with asyncio.timeout(limit):
-                request = self._client.build_request(method, url, headers=headers, params=params, content=content)
-                response = await self._client.send(request, stream=True)
+            async with asyncio.timeout(limit), self._clients.lent() as client:
+                request = client.build_request(method, url, headers=headers, params=params, content=content)
+                response = await client.send(request, stream=True)
                 try:
                     answer = await self._read(response)
                 finally:
@@ -98,7 +146,7 @@ class GuardedHttp:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._clients.aclose()
 
     async def _read(self, response: httpx.Response) -> GuardedResponse:
         body = bytearray()
