@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ SHOWN = ("claim_p99", "note_max", "ready_after_fast", "ready_after_immediate", "
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the chosen faults; exit code 1 when something was lost, doubled or crossed, or a promise broken."""
     options = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what runs is ended first
     by_name = {fault.name: fault for fault in FAULTS}
     chosen = _chosen(options, by_name)
     print(f"seed {options.seed}, timers {options.timers}" + (f", without {options.without}" if options.without else ""))
