@@ -109,7 +109,7 @@ class TestWithoutAGuard:
     async def test_without_fences_notes_are_doubled(self, running: World) -> None:
         """The bench reports doubles when a lease keeps nobody away."""
         await running.relaunch("fencing")
-        verdict = await small(running, "slow-writes", 4)
+        verdict = await small(running, "slow-writes", 4, within=GIVEN_UP_SECONDS)
 
         assert verdict.doubled, verdict
 
