@@ -163,6 +163,10 @@ def quantity(value: float | None, unit: str) -> str:
         return "—"
     if unit == "share":
         return f"{100 * value:.1f}".removesuffix(".0") + " %"
+    if unit == "seconds" and value >= 7200:  # noqa: PLR2004 - two hours
+        return f"{value / 3600:.0f} h"
+    if unit == "seconds" and value >= 600:  # noqa: PLR2004 - ten minutes
+        return f"{value / 60:.0f} min"
     if unit == "seconds":
         return f"{value:.1f}".removesuffix(".0") + " s"
     return f"{value:.0f}"

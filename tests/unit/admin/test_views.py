@@ -141,6 +141,20 @@ def test_scores_are_compared_within_one_source(score: list[float], expected: lis
     assert bars == expected
 
 
+def test_evidence_is_numbered_as_the_note_numbers_it() -> None:
+    """The note leaves out what no claim rests on and counts the rest anew; what it left out follows unnumbered."""
+    items = [{"source": "ticket", "ref": ref, "title": ref, "text": "x"} for ref in ("T-1", "T-12", "T-2")]
+    listed = [
+        "[1] ticket T-2: T-2, 2026-01-01",
+        {"type": "link", "text": "[2] ticket T-1: T-1", "url": "https://x.example"},
+    ]
+    enhancement = {"body": [{"type": "list", "items": listed}]}
+    tree = detail(RunDetail(run=run(), draft={"evidence": items}, enhancement=enhancement))
+    found = [list(texts(item))[:3] for item in elements(tree, "li")][-3:]
+    assert found == [["[1]", "ticket", "T-2"], ["[2]", "ticket", "T-1"], ["ticket", "T-12", "T-12"]]
+    assert "Found, but not cited" in texts(tree)
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [
@@ -149,6 +163,8 @@ def test_scores_are_compared_within_one_source(score: list[float], expected: lis
         (1.0, "share", "100 %"),
         (8.24, "seconds", "8.2 s"),
         (120.0, "seconds", "120 s"),
+        (1919.0, "seconds", "32 min"),
+        (90_000.0, "seconds", "25 h"),
         (3.0, "deliveries", "3"),
     ],
 )

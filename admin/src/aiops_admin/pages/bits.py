@@ -21,7 +21,7 @@ def when(moment: datetime | None, *, show: str = "relative") -> Node:
 
 def chip(name: str, tone: str, title: str = "") -> Node:
     """Return a state as a coloured word."""
-    return h("span", name, class_=f"chip {tone}", title=title or None)
+    return h("span", name, class_=f"chip tone-{tone}", title=title or None)
 
 
 def out_link(text: str, url: str | None, *, name: str | None = None, class_: str = "out") -> Node | None:

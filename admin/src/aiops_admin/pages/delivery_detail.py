@@ -72,7 +72,7 @@ def _outcome(delivery: Delivery, runs: Sequence[RunDetail], *, may_replay: bool)
         "section",
         chip(name, tone),
         h("p", sentence),
-        h("p", delivery.reason, class_=f"notice {tone}") if delivery.reason else None,
+        h("p", delivery.reason, class_=f"notice tone-{tone}") if delivery.reason else None,
         h("p", "It is tried again at ", when(due, show="exact"), ".") if due else None,
         h(
             "div",
@@ -98,7 +98,7 @@ def _effect(effect: Effect) -> Node:
     return h(
         "section",
         h("div", h("h3", "Note"), chip(name, tone), h("small", when(moment)), class_="heading"),
-        h("p", effect.reason, class_=f"notice {tone}") if effect.reason else None,
+        h("p", effect.reason, class_=f"notice tone-{tone}") if effect.reason else None,
         note(effect.blocks),
         key=str(effect.id),
     )
@@ -139,7 +139,7 @@ def _run(detail: RunDetail, link: str) -> Node:
         "section",
         h("div", h("h3", "Steps of the run"), chip(name, tone, sentence), class_="heading"),
         h("small", " · ".join(used)),
-        h("p", run.error, class_="notice error") if run.error else None,
+        h("p", run.error, class_="notice tone-error") if run.error else None,
         steps(detail.steps),
         h("p", h("a", "Open the run with its evidence", href=link)),
         key=str(run.id),

@@ -42,7 +42,11 @@ LIGHT = {**THEME, "palette": {"primary": {"main": "#3b5bdb"}, "background": {"de
 DARK = {**THEME, "palette": {"primary": {"main": "#8ea6ff"}, "background": {"default": "#0f1522", "paper": "#182134"}}}
 FIELD: dict[str, Any] = {"size": "small", "margin": 0, "sx": {"& .MuiInputBase-root": {"height": "36px"}}}
 """How the small fields above a list look."""
-STYLE = ".main { background-color: var(--panel-background-color) !important; }"
+STYLE = """
+.main { background-color: var(--panel-background-color) !important; }
+.header .MuiCircularProgress-root { display: none; }
+"""
+"""Pages follow the work every few seconds, so a busy mark would blink all the time; the linear one also leaves a gap."""
 T = TypeVar("T")
 
 
@@ -82,7 +86,7 @@ class Frame:
             logo=ASSETS / "favicon.svg",
             dark_theme=dark,
             theme_config={"light": LIGHT, "dark": DARK},
-            busy_indicator=None,
+            busy_indicator="circular",
             stylesheets=[STYLE],
             header=[pn.Spacer(sizing_mode="stretch_width"), self._account(visit.principal)],
         )
@@ -249,7 +253,7 @@ def broken_page() -> Page:
 
 def notice(tone: str, text: str, *more: Node) -> Node:
     """Return a banner."""
-    return h("div", h("p", text), *more, class_=f"notice {tone}", role="alert" if tone == "error" else "status")
+    return h("div", h("p", text), *more, class_=f"notice tone-{tone}", role="alert" if tone == "error" else "status")
 
 
 def read_query(query: str) -> dict[str, str]:

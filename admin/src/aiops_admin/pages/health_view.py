@@ -96,7 +96,7 @@ def _attention(seen: Seen) -> Node | None:
         for part in (h("a", words.STATES[state][0].lower(), href=seen.troubled(state)), ", ")
     ]
     several = f"{count} deliveries need a person: see " if count > 1 else "One delivery needs a person: see "
-    return h("p", several, *links[:-1], ".", class_="notice warning")
+    return h("p", several, *links[:-1], ".", class_="notice tone-warning")
 
 
 def _cards(figures: Iterable[Figure]) -> Node:
@@ -112,7 +112,7 @@ def _card(figure: Figure) -> Node:
         h("div", h("strong", words.quantity(figure.value, figure.unit)), chip(state, tone), class_="top"),
         h("small", f"Goal: {words.RULES.get(figure.rule, figure.rule)} {words.quantity(figure.goal, figure.unit)}"),
         h("p", figure.detail, class_="quiet"),
-        class_=f"figure {tone}",
+        class_=f"figure tone-{tone}",
         key=figure.name,
     )
 
@@ -121,7 +121,7 @@ def _workers(workers: Iterable[Worker]) -> Node:
     rows = [_worker(worker) for worker in workers]
     if not rows:
         text = "No worker has said in the last ten minutes that it lives. Webhooks are kept and wait. Start one with "
-        return h("p", text, h("code", "aiops worker"), ".", class_="notice error")
+        return h("p", text, h("code", "aiops worker"), ".", class_="notice tone-error")
     return table("Worker processes of the last ten minutes", WORKER_COLUMNS, rows, "workers")
 
 
@@ -157,7 +157,7 @@ def _tenant_row(tenant: TenantLine) -> Node:
 def _connections(seen: Seen) -> Node:
     if not seen.connections:
         text = "This tenant has no connection to a ticketing tool yet. Whoever runs AI Ops makes one with "
-        return h("p", text, h("code", "aiops connections create --help"), ".", class_="notice neutral")
+        return h("p", text, h("code", "aiops connections create --help"), ".", class_="notice tone-neutral")
     rows = [_connection(connection, may_manage=seen.may_manage) for connection in seen.connections]
     return table("Connections to ticketing tools by name", CONNECTION_COLUMNS, rows, "connections")
 

@@ -62,16 +62,19 @@ def plugin_list(plugins: tuple[Plugin, ...] | None) -> Node:
         return h("div", heading("Plugins"), skeleton(), class_="list", aria_busy="true")
     if not plugins:
         text = (
-            "No plugin is installed, so no ticketing tool can be connected. Install one beside AI Ops, for example with"
+            "No plugin is installed, so no ticketing tool can be connected. Install one beside AI Ops and restart it:"
         )
         return h(
-            "div", heading("Plugins"), empty("No plugin yet", text, h("pre", "pip install aiops-jira")), class_="list"
+            "div",
+            heading("Plugins"),
+            empty("No plugin yet", text, h("pre", "pip install <its distribution>")),
+            class_="list",
         )
     failed = [plugin.name for plugin in plugins if plugin.status == "failed"]
     told = None
     if failed:
         advice = f"{_listed(failed)} did not load. Mend or uninstall it, then restart host and worker."
-        told = h("p", advice, class_="notice error")
+        told = h("p", advice, class_="notice tone-error")
     rows = [_row(plugin) for plugin in plugins]
     return h(
         "div", heading("Plugins"), told, table("Installed plugins by name", COLUMNS, rows, "plugins"), class_="list"
@@ -84,7 +87,7 @@ def _row(plugin: Plugin) -> Node:
         h("b", plugin.name),
         h("div", plugin.distribution, h("small", plugin.version)),
         chip(name, tone, sentence),
-        h("div", plugin.error, class_="notice error") if plugin.error else _contributions(plugin.contributes),
+        h("div", plugin.error, class_="notice tone-error") if plugin.error else _contributions(plugin.contributes),
     )
     return h("tr", *cells(COLUMNS, values), key=plugin.name)
 

@@ -74,7 +74,7 @@ def question(refusal: str | None = None) -> Node:
         h(
             "div",
             h("h2", "Run this delivery again?", id="replay-title"),
-            h("p", refusal, class_="notice error", role="alert") if refusal else None,
+            h("p", refusal, class_="notice tone-error", role="alert") if refusal else None,
             *(_choice(*choice) for choice in CHOICES),
             h("div", h("button", "Cancel", type="button", data_action="cancel"), class_="pager"),
             class_="ask",

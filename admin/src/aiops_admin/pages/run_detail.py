@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +14,9 @@ from aiops_admin.pages.note import note
 from aiops_admin.pages.steps import steps
 from aiops_admin.safe import Node, h
 from aiops_admin.wire import Run, RunDetail
-from aiops_core.tickets import Enhancement, Evidence
+from aiops_core.tickets import Enhancement, Evidence, ListBlock
 
+SOURCE = re.compile(r"\[(\d+)\] (.+)", re.DOTALL)
 UNKNOWN = "It was written in a form this dashboard does not know. Install the same version of host and dashboard."
 
 
@@ -64,7 +66,7 @@ def _head(detail: RunDetail, delivery: str, others: str) -> Node:
         h("div", h("h1", f"Ticket {ticket}"), chip(name, tone), class_="heading"),
         h("p", run.title, class_="title") if run.title else None,
         h("p", sentence) if sentence else None,
-        h("p", run.reason, class_=f"notice {tone}") if run.reason else None,
+        h("p", run.reason, class_=f"notice tone-{tone}") if run.reason else None,
         h(
             "div",
             out_link("Open the ticket", run.ticket_url, class_="button out"),
@@ -111,7 +113,7 @@ def _note(detail: RunDetail) -> Node:
     try:
         return _half("Note", note(msgspec.convert(detail.enhancement, Enhancement).body))
     except msgspec.ValidationError:
-        return _half("Note", h("p", UNKNOWN, class_="notice warning"))
+        return _half("Note", h("p", UNKNOWN, class_="notice tone-warning"))
 
 
 def _evidence(detail: RunDetail) -> Node:
@@ -119,30 +121,55 @@ def _evidence(detail: RunDetail) -> Node:
     try:
         items = msgspec.convert(found, tuple[Evidence, ...])
     except msgspec.ValidationError:
-        return _half("Evidence", h("p", UNKNOWN, class_="notice warning"))
+        return _half("Evidence", h("p", UNKNOWN, class_="notice tone-warning"))
     if not items:
         text = "Nothing was found that helps with this ticket; the steps show what was asked."
         return _half("Evidence", h("p", text, class_="quiet"))
-    return _half("Evidence", h("ol", *_items(items), class_="evidence"))
+    return _half("Evidence", *_lists(items, _sources(detail.enhancement)))
+
+
+def _sources(enhancement: dict[str, Any] | None) -> dict[str, int]:
+    """Return the number of each source the note lists, by the words after it."""
+    try:
+        body = msgspec.convert(enhancement or {"body": ()}, Enhancement).body
+    except msgspec.ValidationError:
+        return {}
+    entries = [item for block in body if isinstance(block, ListBlock) for item in block.items]
+    found = (SOURCE.match(item if isinstance(item, str) else item.text) for item in entries)
+    return {entry[2]: int(entry[1]) for entry in found if entry}
 
 
 def _half(title: str, *contents: Node) -> Node:
     return h("section", h("h2", title), *contents, class_="card")
 
 
-def _items(items: Sequence[Evidence]) -> list[Node]:
+def _lists(items: Sequence[Evidence], sources: dict[str, int]) -> list[Node]:
+    """Return the evidence as the note numbers it, which leaves out what no claim rests on; the rest follows."""
     scores: dict[str, list[float]] = {}
     for item in items:
         scores.setdefault(item.source, []).append(item.score)
-    return [_item(number, item, scores[item.source]) for number, item in enumerate(items, 1)]
+    numbered = [(_number(item, sources), item) for item in items]
+    cited = sorted(((n, item) for n, item in numbered if n), key=lambda pair: pair[0])
+    others = [item for n, item in numbered if not n]
+    lists = [h("ol", *(_item(n, item, scores[item.source]) for n, item in cited), class_="evidence", key="cited")]
+    if others:
+        title = h("h3", "Found, but not cited", key="title") if cited else None
+        rest = h("ol", *(_item(None, item, scores[item.source]) for item in others), class_="evidence", key="others")
+        lists = [*(lists if cited else ()), *((title,) if title else ()), rest]
+    return lists
 
 
-def _item(number: int, item: Evidence, scores: Sequence[float]) -> Node:
+def _number(item: Evidence, sources: dict[str, int]) -> int | None:
+    named = f"{item.source} {item.ref}:"
+    return next((number for words_, number in sources.items() if words_.startswith(named)), None)
+
+
+def _item(number: int | None, item: Evidence, scores: Sequence[float]) -> Node:
     known = [f"score {item.score:.3g}" if item.score else None, item.category, item.priority]
     about = " · ".join(part for part in known if part)
     return h(
         "li",
-        h("b", f"[{number}]", class_="number"),
+        h("b", f"[{number}]", class_="number") if number else None,
         h(
             "div",
             h("div", h("small", item.source, class_="kind"), out_link(item.ref, item.url) or h("span", item.ref)),
@@ -152,7 +179,6 @@ def _item(number: int, item: Evidence, scores: Sequence[float]) -> Node:
             _text("What fixed it", item.resolution),
             _text("Text", item.text),
         ),
-        key=str(number),
     )
 
 

@@ -41,7 +41,7 @@ def _step(step: Step, bar: Node) -> Node:
             h("span", bar, class_="track", aria_hidden="true"),
             h("small", words.seconds(step.milliseconds), class_="took"),
         ),
-        h("p", step.error, class_="notice error") if step.error else None,
+        h("p", step.error, class_="notice tone-error") if step.error else None,
         h("p", " · ".join(used), class_="quiet") if used else None,
         *(h("div", h("small", name), h("pre", as_json(value))) for name, value in shown),
         None if shown or step.error else h("p", "Nothing went in or came out.", class_="quiet"),

@@ -11,11 +11,11 @@ RUN: dict[str, Any] = {
     "id": "6c43220d-f01a-4788-aec0-8791ca374e7a",
     "delivery_id": "a3903c51-0ea1-4993-9bae-765faea05cc7",
     "connection": "Service desk",
-    "ticketing_tool": "jira",
+    "ticketing_tool": "acme",
     "attempt": 1,
     "ticket_id": "OPS-2003",
     "ticket_number": None,
-    "ticket_url": "https://example.atlassian.net/browse/OPS-2003",
+    "ticket_url": "https://tickets.example/OPS-2003",
     "title": "Callers cannot hear us",
     "agent": "enhance",
     "agent_version": "1",
@@ -24,7 +24,7 @@ RUN: dict[str, Any] = {
     "outcome": "posted",
     "error": None,
     "reason": None,
-    "note_url": "https://example.atlassian.net/browse/OPS-2003?focusedCommentId=10042",
+    "note_url": "https://tickets.example/OPS-2003/notes/42",
     "started_at": "2026-11-23T06:29:45.585283Z",
     "finished_at": "2026-11-23T06:29:46.264827Z",
     "model": "offline",
@@ -47,7 +47,7 @@ RUN_DETAIL = {
                 "text": "Outside calls are silent one way.",
                 "score": 0.044,
                 "time": "2026-02-27T16:55:17Z",
-                "url": "https://example.atlassian.net/browse/OPS-1877",
+                "url": "https://tickets.example/OPS-1877",
                 "resolution": "Turned SIP ALG off.",
             }
         ],
@@ -135,9 +135,9 @@ CONNECTIONS_HEALTH = [
     {
         "id": "f000c955-564c-4676-a944-d15354c253da",
         "name": "Service desk",
-        "ticketing_tool": "jira",
+        "ticketing_tool": "acme",
         "status": "paused",
-        "reason": "Jira answered 401: the API token is not valid any more.",
+        "reason": "Acme answered 401: the API token is not valid any more.",
         "wait_until": None,
         "last_webhook_at": "2026-11-23T06:29:44Z",
         "last_note_at": None,
@@ -147,12 +147,12 @@ CONNECTIONS_HEALTH = [
 ]
 PLUGINS = [
     {
-        "name": "jira",
-        "distribution": "aiops-jira",
+        "name": "acme",
+        "distribution": "aiops-acme",
         "version": "0.1.0",
         "status": "loaded",
         "error": None,
-        "contributes": ["ticketing tool jira"],
+        "contributes": ["ticketing tool acme"],
     }
 ]
 READINESS = {
