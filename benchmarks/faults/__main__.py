@@ -15,9 +15,9 @@ from fnmatch import fnmatch
 from typing import Any, TypeAlias
 
 from benchmarks.faults.checker import Verdict
-from benchmarks.faults.faults import FAULTS, SHORT, Fault
+from benchmarks.faults.faults import FAULTS, SHORT
 from benchmarks.faults.pool import exhaust
-from benchmarks.faults.running import happen
+from benchmarks.faults.running import Fault, happen
 from benchmarks.faults.world import Plan, made
 
 Tell: TypeAlias = Callable[[str, str, Verdict], None]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 from benchmarks.faults import nemesis, scenarios
 from benchmarks.faults.client import Marked
 from benchmarks.faults.llm import MODES
-from benchmarks.faults.running import Fault, Scenario
+from benchmarks.faults.plugins import BAD, GOOD
+from benchmarks.faults.running import Fault, Scenario, send_and_settle
 from benchmarks.faults.scenarios import WRITES
 from benchmarks.faults.world import VENDORS, Plan
 
@@ -48,7 +50,7 @@ def every(nth: int, word: str, expected: str) -> Marked:
 def _window(failpoint: str, vendor: str) -> Fault:
     """Return the fault of one death at one failpoint, in a batch for tenants of one vendor."""
     behaviour = WINDOWS[failpoint]
-    scenario: Scenario = scenarios.send_and_settle
+    scenario: Scenario = send_and_settle
     if failpoint.startswith("reconcile"):
         scenario = scenarios.late_writes
     return Fault(
@@ -58,7 +60,7 @@ def _window(failpoint: str, vendor: str) -> Fault:
         count=200,
         armed=failpoint,
         nth=1 if behaviour else 5,
-        behaviour=behaviour and Behaviour(**{**_fields(behaviour), "times": 3}),
+        behaviour=behaviour and msgspec.structs.replace(behaviour, times=3),
         scenario=scenario,
         plan=Plan(vendors=(vendor,)),
     )
@@ -74,10 +76,6 @@ def _cut(vendor: str) -> Fault:
         scenario=scenarios.cut_off,
         plan=Plan(vendors=(vendor,)),
     )
-
-
-def _fields(behaviour: Behaviour) -> dict[str, object]:
-    return {name: getattr(behaviour, name) for name in behaviour.__struct_fields__}
 
 
 MATRIX = tuple(_window(point, vendor) for vendor in VENDORS for point in WINDOWS) + tuple(map(_cut, VENDORS))
@@ -233,7 +231,7 @@ SINGLE: tuple[Fault, ...] = (
         promise="disabled and shown, the rest serve",
         count=200,
         scenario=scenarios.bad_plugins,
-        plan=replace(TWENTY, plugins=(*scenarios.GOOD, *scenarios.BAD)),
+        plan=replace(TWENTY, plugins=(*GOOD, *BAD)),
     ),
     Fault(
         name="drain",

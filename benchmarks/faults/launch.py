@@ -66,7 +66,7 @@ def without_sweeper() -> None:
 
         await asyncio.Event().wait()
 
-    Dispatcher.poll = no_poll  # type: ignore[method-assign]
+    Dispatcher.poll = no_poll  # type: ignore[method-assign, assignment]
     claims._DUE = replaced(claims._DUE, "d.state = 'running' and d.lease_until < now()", "false")
 
 

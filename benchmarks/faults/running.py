@@ -128,7 +128,7 @@ async def happen(fault: Fault, world: World, *, seed: int, count: int | None = N
         seconds = time.monotonic() - began
         if fault.armed:
             run.demand(not world.armed(), f"nobody reached {fault.armed}")
-        figures = {**await recovery.figures(world, run.started_at), **run.figures}
+        figures = {**await recovery.figures(world, run.started_at), **_answers(client.ledger), **run.figures}
         return await judge(world, client.ledger, seconds=seconds, problems=tuple(run.problems), figures=figures)
     finally:
         world.disarm()
@@ -137,6 +137,11 @@ async def happen(fault: Fault, world: World, *, seed: int, count: int | None = N
             site.simulator.behave(Behaviour())
             site.watch.applied = None
         await _ended(supervisor)
+
+
+def _answers(ledger: Ledger) -> dict[str, float]:
+    """Return how many requests were answered and how long the slowest of a hundred took."""
+    return {"answers": len(ledger.seconds), "answer_p99": recovery.quantile(ledger.seconds, 0.99)}
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 from benchmarks.faults.checker import Verdict
-from benchmarks.faults.faults import DROPPED, FAULTS, PATIENT, Fault
-from benchmarks.faults.running import happen
+from benchmarks.faults.faults import DROPPED, FAULTS, PATIENT
+from benchmarks.faults.running import Fault, happen
 from benchmarks.faults.scenarios import WRITES, windows
 from benchmarks.faults.world import Plan, World, made
 
