@@ -46,11 +46,12 @@ async def figures(world: World, since: float) -> dict[str, float]:
     """
     struck_down = [death for death in world.deaths if death.at >= since]
     deaths = {death.pid: death.at for death in struck_down if death.name == "worker"}
-    claims = [
-        row["started_at"].timestamp() - deaths[pid]
-        for row in await world.fetch(_NEXT_CLAIMS, since)
-        if (pid := int(row["worker"].rpartition(":")[2])) in deaths
-    ]
+    claims = []
+    for row in await world.fetch(_NEXT_CLAIMS, since):
+        died = deaths.get(int(row["worker"].rpartition(":")[2]))
+        # A busy machine may also lose a lease while its worker lives; that is no recovery.
+        if died is not None and row["started_at"].timestamp() >= died:
+            claims.append(row["started_at"].timestamp() - died)
     settled = []
     for row in await world.fetch(_DOUBTFUL, since):
         begun, ended = row["first_attempt_at"].timestamp(), row["confirmed_at"].timestamp()
