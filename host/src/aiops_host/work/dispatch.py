@@ -217,7 +217,9 @@ class Dispatcher:
         async with self._choosing:
             if not self._ahead:
                 async with self.database.role("sweeper") as con:
-                    found = await claims.due(con, LOOK_AHEAD, suspects=self._suspect is None)
+                    # What others here are just claiming comes first in the list, and must not fill all of it.
+                    wanted = LOOK_AHEAD + len(self._touched)
+                    found = await claims.due(con, wanted, suspects=self._suspect is None)
                 fresh = [due for due in found if due.id not in self._touched]
                 self._ahead.extend(due for due in fresh if not due.suspect)
                 # Together in one worker, what kills it would drag the others with it until all are quarantined.
