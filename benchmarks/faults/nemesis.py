@@ -64,11 +64,11 @@ async def restart_postgres(world: World, rng: random.Random) -> None:
     await asyncio.to_thread(world.postgres.start)
 
 
-def at(failpoint: str) -> Blow:
-    """Return the blow that lets the next process die that reaches the failpoint."""
+def at(failpoint: str, nth: int = 1) -> Blow:
+    """Return the blow that lets the next process die that reaches the failpoint ``nth`` times."""
 
     async def arm(world: World, _rng: random.Random) -> None:
-        world.arm(failpoint)
+        world.arm(failpoint, nth)
 
     return arm
 
