@@ -53,7 +53,7 @@ class IntakeUnavailable(AiopsError):
 
 @dataclass(frozen=True, slots=True)
 class KnownEndpoint:
-    """An endpoint with its made ticketing tool. Secrets are handles that decrypt at use."""
+    """An endpoint with its made ticketing tool. Secrets are handles."""
 
     row: EndpointRow
     tool: TicketingToolPlugin
@@ -70,7 +70,7 @@ class Decision:
 
 
 class Receiver:
-    """Receives webhooks for every tenant. Holds no plaintext secret."""
+    """Receives webhooks for every tenant."""
 
     def __init__(self, database: Database, registry: Registry, vault: Vault, metrics: Metrics) -> None:
         """Take the intake's pool, the installed ticketing tools, the vault and what counts."""
