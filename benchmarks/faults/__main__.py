@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import secrets
 import signal
 import sys
@@ -33,6 +34,7 @@ SHOWN = ("claim_p99", "note_max", "ready_after_fast", "ready_after_immediate", "
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the chosen faults; exit code 1 when something was lost, doubled or crossed, or a promise broken."""
     options = _parser().parse_args(argv)
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # the checker's own pool meets the restarts too
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what runs is ended first
     by_name = {fault.name: fault for fault in FAULTS}
     chosen = _chosen(options, by_name)
