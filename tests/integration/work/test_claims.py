@@ -58,8 +58,8 @@ async def test_a_dead_workers_delivery_is_taken_over(board: Board, tenant: Tenan
 async def test_a_delivery_that_kills_its_workers_is_quarantined(board: Board, tenant: TenantRow) -> None:
     """After five workers died on it a delivery is set aside with the reason, and not taken up again."""
     delivery = await board.delivery(tenant, await board.connection(tenant))
-    for _ in range(5):
-        assert await board.claim(tenant, delivery) is not None
+    for number in range(5):
+        assert await board.claim(tenant, delivery, f"w{number}") is not None
         await board.expire(tenant, "delivery")
 
     with pytest.raises(Quarantined):
@@ -74,8 +74,8 @@ async def test_a_delivery_that_kills_its_workers_is_quarantined(board: Board, te
 async def test_a_finished_attempt_forgets_crashes(board: Board, tenant: TenantRow) -> None:
     """Only deaths in a row count: an attempt that ended by itself starts the count anew."""
     delivery = await board.delivery(tenant, await board.connection(tenant))
-    for _ in range(4):
-        await board.claim(tenant, delivery)
+    for number in range(4):
+        await board.claim(tenant, delivery, f"w{number}")
         await board.expire(tenant, "delivery")
     claim = await board.claim(tenant, delivery)
     assert claim is not None
@@ -213,8 +213,8 @@ async def test_suspects_are_told_apart(board: Board, tenant: TenantRow) -> None:
     connection = await board.connection(tenant)
     once, twice = [await board.delivery(tenant, connection) for _ in range(2)]
     for delivery, deaths in ((once, 1), (twice, 2)):
-        for _ in range(deaths):
-            assert await board.claim(tenant, delivery) is not None
+        for number in range(deaths):
+            assert await board.claim(tenant, delivery, f"w{number}") is not None
             await board.expire(tenant, "delivery")
 
     async with board.database.role("sweeper") as con:
@@ -232,3 +232,13 @@ async def test_what_a_dead_worker_held_keeps_its_place(board: Board, tenant: Ten
 
     async with board.database.role("sweeper") as con:
         assert [d.id for d in await claims.due(con, 10)] == [first, second]
+
+
+async def test_a_busy_worker_is_not_a_dead_one(board: Board, tenant: TenantRow) -> None:
+    """A worker that was too busy to renew its lease and takes its delivery up again did not die over it."""
+    delivery = await board.delivery(tenant, await board.connection(tenant))
+    for _ in range(7):
+        assert await board.claim(tenant, delivery, "busy") is not None
+        await board.expire(tenant, "delivery")
+
+    assert (await board.row(tenant, "delivery", delivery))["crashes"] == 0

@@ -92,7 +92,7 @@ limit $1
 _CLAIM = """
 update delivery d
 set state = 'running', attempt = d.attempt + 1, tries = d.tries + 1,
-    crashes = d.crashes + (d.state = 'running')::int, lease_token = d.lease_token + 1,
+    crashes = d.crashes + (d.state = 'running' and d.worker is distinct from $4)::int, lease_token = d.lease_token + 1,
     lease_until = clock_timestamp() + $3, worker = $4, reason = null
 from (
     select x.tenant_id, x.delivery_id from delivery x
@@ -144,7 +144,8 @@ async def claim(
 ) -> DeliveryClaim | None:
     """Take a delivery that is due or whose worker died; ``None`` when it is not to be had.
 
-    One whose ticket is being worked on waits a moment.
+    One whose ticket is being worked on waits a moment. A worker that takes over from itself did not die: it was too
+    busy to renew its lease.
 
     Raises:
         Quarantined: Its workers died ``max_crashes`` times; it is in quarantine now.
