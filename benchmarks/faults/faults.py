@@ -214,6 +214,7 @@ SINGLE: tuple[Fault, ...] = (
         per_second=40,
         marked=every(100, "POISON", "quarantined"),
         scenario=scenarios.poisoned,
+        within=600,  # fifty workers die and are started again
         plan=replace(TWENTY, plugins=("poison",)),
     ),
     Fault(
