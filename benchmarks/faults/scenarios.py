@@ -129,7 +129,7 @@ async def refused_credentials(run: Run) -> None:
     site.simulator.behave(Behaviour(fail_with=401))
     await run.send(sites=[site])
     await _until_paused(run, site)
-    await asyncio.sleep(1)  # what was under way when the breaker fell
+    await _until_idle(run, site)  # what was under way when the breaker fell
     before = len(site.watch.seen)
     await asyncio.sleep(BREAKER_SECONDS)
     calls = len(site.watch.seen) - before
@@ -353,6 +353,14 @@ async def _until_paused(run: Run, site: Site) -> None:
                 return
         await asyncio.sleep(0.1)
     run.problems.append("the connection was not paused")
+
+
+async def _until_idle(run: Run, site: Site) -> None:
+    while True:
+        async with run.world.database.tenant(site.tenant_id) as con:
+            if not await con.fetchval("select count(*) from delivery where state = 'running'"):
+                return
+        await asyncio.sleep(0.1)
 
 
 async def _check_newest(run: Run) -> None:
