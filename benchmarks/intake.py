@@ -115,9 +115,17 @@ def _theirs(made: stage.Servers, peer: Peer, seconds: int) -> dict[str, Any]:
         found = peer.bench({**environment, "STUBS": stubs})
     return {
         "per_second": found["intake_rps"],
-        "p99_ms": load.milliseconds(found["intake_p99"]),
+        "p99_ms": _duration(found["intake_p99"]),
         "rows": found["rows"],
     }
+
+
+def _duration(text: str) -> float | None:
+    """Read the peer's percentile; its bench sometimes takes a word of the line before for it."""
+    try:
+        return load.milliseconds(text)
+    except ValueError:
+        return None
 
 
 def _summary(ours: list[dict[str, Any]], theirs: list[dict[str, Any]], options: argparse.Namespace) -> dict[str, Any]:
@@ -142,7 +150,8 @@ def _summary(ours: list[dict[str, Any]], theirs: list[dict[str, Any]], options: 
 
 
 def _median(rounds: list[dict[str, Any]], name: str) -> float | None:
-    return round(statistics.median(one[name] for one in rounds), 2) if rounds else None
+    found = [one[name] for one in rounds if one[name] is not None]
+    return round(statistics.median(found), 2) if found else None
 
 
 def _tell(side: str, result: dict[str, Any]) -> None:

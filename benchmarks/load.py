@@ -72,15 +72,21 @@ def wrk(url: str, lua: Path, seconds: int) -> Answered:
     return Answered(
         requests=int(_found(r"(\d+) requests in", out)),
         per_second=float(_found(r"Requests/sec:\s+([\d.]+)", out)),
-        p50_ms=milliseconds(_found(r"50%\s+(\S+)", out)),
-        p99_ms=milliseconds(_found(r"99%\s+(\S+)", out)),
+        p50_ms=milliseconds(_found(r"(?m)^\s+50%\s+(\S+)", out)),
+        p99_ms=milliseconds(_found(r"(?m)^\s+99%\s+(\S+)", out)),
     )
 
 
 def milliseconds(text: str) -> float:
-    """Read one of wrk's durations, such as ``850.00us`` or ``1.20s``."""
-    number, unit = re.fullmatch(r"([\d.]+)([a-z]+)", text).groups()  # type: ignore[union-attr]
-    return round(float(number) * _UNITS[unit], 3)
+    """Read one of wrk's durations, such as ``850.00us`` or ``1.20s``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    duration = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
+    if duration is None:
+        raise ValueError(f"{text!r} is no duration of wrk's")
+    return round(float(duration[1]) * _UNITS[duration[2]], 3)
 
 
 async def send(url: str, secret: str, keys: Sequence[str], *, per_second: float | None = None) -> dict[str, float]:

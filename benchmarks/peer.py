@@ -64,10 +64,11 @@ class Peer:
 
     @contextmanager
     def stubs(self, port: int, *, llm_ms: int, itsm_ms: int) -> Iterator[str]:
-        """Run the peer's ticketing system and LLM, and give their address."""
-        latency = {"LLM_MS": str(llm_ms), "ITSM_MS": str(itsm_ms)}
-        command = [str(self.python), "-m", "uvicorn", "stubs:app", "--port", str(port), "--log-level", "error"]
-        with running(command, self._environment(latency), self.folder):
+        """Run the peer's ticketing system and LLM, comments with their author, and give their address."""
+        here = Path(__file__).parent
+        settings = {"LLM_MS": str(llm_ms), "ITSM_MS": str(itsm_ms), "PYTHONPATH": str(self.folder)}
+        program = ["uvicorn", "authored:app", "--app-dir", str(here), "--port", str(port), "--log-level", "error"]
+        with running([str(self.python), "-m", *program], self._environment(settings), self.folder):
             yield f"http://127.0.0.1:{port}"
 
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:

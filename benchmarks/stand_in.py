@@ -33,7 +33,7 @@ def application(llm_seconds: float, itsm_seconds: float) -> Litestar:
     async def comment(key: FromPath[str], request: Request[Any, Any, Any]) -> dict[str, Any]:
         await asyncio.sleep(itsm_seconds)
         seen["comment"] += 1
-        made = {"id": str(seen["comment"]), **json.loads(await request.body())}
+        made = {"id": str(seen["comment"]), "author": {"accountId": "1"}, **json.loads(await request.body())}
         comments[key].append(made)
         return made
 

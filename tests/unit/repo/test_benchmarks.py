@@ -16,6 +16,12 @@ def test_wrks_durations(text: str, wanted: float) -> None:
     assert load.milliseconds(text) == wanted
 
 
+def test_what_is_no_duration_is_refused() -> None:
+    """Another word of wrk's output is not taken for a duration."""
+    with pytest.raises(ValueError, match="Req/Sec"):
+        load.milliseconds("Req/Sec")
+
+
 def test_every_body_of_a_script_is_its_own(tmp_path: Path) -> None:
     """A script's bodies are all different, each with the signature of its own bytes."""
     script = load.script(tmp_path / "x.lua", "s3cret", [f"OPS-{n}" for n in range(BODIES)])

@@ -106,17 +106,21 @@ def current_session() -> TenantSession | None:
 class Database:
     """The pools of one process. Roles: ``app`` always; ``intake`` and ``sweeper`` where the process needs them."""
 
-    def __init__(self, pools: Mapping[str, asyncpg.Pool]) -> None:
+    def __init__(self, pools: Mapping[str, asyncpg.Pool], patience: float = ACQUIRE_SECONDS) -> None:
         """Take pools made by :meth:`open`."""
         self._pools = pools
+        self._patience = patience
 
     @classmethod
-    async def open(cls, urls: Mapping[str, str], sizes: Mapping[str, int]) -> Database:
+    async def open(
+        cls, urls: Mapping[str, str], sizes: Mapping[str, int], *, patience: float = ACQUIRE_SECONDS
+    ) -> Database:
         """Connect the pools and check their roles.
 
         Args:
             urls: Database URL per role name.
             sizes: Largest number of connections per role name.
+            patience: How many seconds a session may wait for a connection.
 
         Raises:
             DatabaseDown: PostgreSQL cannot be reached.
@@ -144,7 +148,7 @@ class Database:
         except RoleRefused:
             await _close(pools)
             raise
-        return cls(pools)
+        return cls(pools, patience)
 
     @contextlib.asynccontextmanager
     async def tenant(self, tenant_id: UUID) -> AsyncIterator[Connection]:
@@ -195,7 +199,7 @@ class Database:
     @contextlib.asynccontextmanager
     async def _acquired(self, name: str) -> AsyncIterator[Connection]:
         pool = self._pools[name]
-        con = await _checked_out(pool)
+        con = await _checked_out(pool, self._patience)
         try:
             yield con
         except UNREACHABLE as error:
@@ -204,11 +208,11 @@ class Database:
             await asyncio.shield(_give_back(pool, con))
 
 
-async def _checked_out(pool: asyncpg.Pool) -> Connection:
+async def _checked_out(pool: asyncpg.Pool, patience: float) -> Connection:
     """Acquire a connection; one that idled is asked first and replaced if it is dead."""
     for _ in range(pool.get_max_size() + 1):
         try:
-            con: Connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
+            con: Connection = await pool.acquire(timeout=patience)
         except TimeoutError:
             raise DatabaseBusy from None
         except UNREACHABLE as error:

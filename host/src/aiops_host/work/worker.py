@@ -103,7 +103,8 @@ async def _database(settings: Settings) -> Database:
     sizes = {"app": settings.pool_size - 2, "sweeper": 2}
     for attempt in range(START_ATTEMPTS):
         try:
-            return await Database.open(urls, sizes)
+            # A busy moment of hundreds of runs shall not cost one of them its attempt and a lease's length of waiting.
+            return await Database.open(urls, sizes, patience=settings.lease / 3)
         except DatabaseDown as error:
             if attempt == START_ATTEMPTS - 1:
                 raise
