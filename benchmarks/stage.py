@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -61,7 +63,8 @@ class Servers:
 
 @contextmanager
 def servers() -> Iterator[Servers]:
-    """Start PostgreSQL, durable as in production, and Redis; end them with the block."""
+    """Start PostgreSQL, durable as in production, and Redis; end them with the block, also on SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aiops-bench-")))
         postgres = stack.enter_context(EmbeddedPostgres.start(folder / "postgres"))
