@@ -1,6 +1,7 @@
 """A migrated database of its own for each test, copied from one template, and tenants to put into it."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -114,3 +115,15 @@ async def two_tenants(opened: Database) -> TwoTenants:
             )
         rows.append(row)
     return TwoTenants(*rows)
+
+
+@contextlib.asynccontextmanager
+async def savepoint(con: Any) -> AsyncIterator[None]:
+    """Undo what fails inside and keep the session; asyncpg refuses its own nested transaction in one opened by hand."""
+    await con.execute("savepoint inner_part")
+    try:
+        yield
+    except BaseException:
+        await con.execute("rollback to savepoint inner_part")
+        raise
+    await con.execute("release savepoint inner_part")

@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from tests.support.databases import DatabaseUrls, TwoTenants
+from tests.support.databases import DatabaseUrls, TwoTenants, savepoint
 from tests.support.search_index import TABLES, broken_rules, row_counts, ticket
 
 from aiops_host.data.retrieval import assets, history, knowledge, ranking
@@ -77,7 +77,7 @@ async def test_a_row_for_another_tenant_is_refused(opened: Database, two_tenants
         copy = f"insert into {table} (tenant_id, {names}) overriding system value select $1, {names} from {table}"  # noqa: S608
         for statement in (copy, f"update {table} set tenant_id = $1"):  # noqa: S608 - names of our tables
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
-                async with con.transaction():
+                async with savepoint(con):
                     await con.execute(statement, b)
 
 
