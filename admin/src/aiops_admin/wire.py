@@ -61,6 +61,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     due_at: datetime | None = None
     finished_at: datetime | None = None
     note_url: str | None = None
+    waits_for: str | None = None
+    """The paused connection that must be resumed before anything happens to it."""
 
 
 class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -72,6 +72,10 @@ ROLES = {
 
 def state_of(delivery: Delivery) -> tuple[str, Tone, str]:
     """Return a delivery's state as name, colour and sentence."""
+    if delivery.waits_for:
+        name, _, _ = STATES["queued"]
+        sentence = f"It waits for its paused connection {delivery.waits_for}: mend it, then resume it on Health."
+        return name, "warning", sentence
     if delivery.state == "done":
         if delivery.action == "learn":
             return "Learned", "success", "The ticket's resolution was added to the history."
@@ -89,7 +93,7 @@ def outcome_of(run: Run) -> tuple[str, Tone, str]:
 
 def replayable(delivery: Delivery) -> bool:
     """Return whether there is something to run on, and no work on it is under way or about to begin."""
-    about_to_begin = delivery.state == "queued" and not delivery.attempt
+    about_to_begin = delivery.state == "queued" and (not delivery.attempt or delivery.waits_for is not None)
     return delivery.ticket_id is not None and delivery.state not in {"running", "posting"} and not about_to_begin
 
 

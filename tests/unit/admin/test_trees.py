@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from aiops_admin import words
@@ -132,6 +133,30 @@ def test_every_state_of_the_host_has_words() -> None:
     assert set(words.STATES) == {
         *("queued", "running", "posting", "done", "ignored", "quarantined", "parked", "dead"),
     }
+
+
+def sheet_of(found: Delivery) -> set[str]:
+    """Return the texts of a delivery's sheet."""
+    return set(texts(detail_sheet(DeliveryDetail(delivery=found), Shown(runs=(), link=str, may_replay=False))))
+
+
+def test_a_delivery_of_a_paused_connection_says_what_it_waits_for() -> None:
+    """It names the connection to mend and resume, and no time: the one it has is past. Otherwise its next try is told."""
+    tried: dict[str, Any] = {"state": "queued", "attempt": 1, "due_at": NOW}
+    waiting = "It waits for its paused connection Desk: mend it, then resume it on Health."
+    held = sheet_of(delivery(**tried, waits_for="Desk"))
+    assert waiting in held
+    assert not {"It waits for its turn.", "It is tried again at "} & held
+    assert {"It waits for its turn.", "It is tried again at "} <= sheet_of(delivery(**tried))
+    rows = delivery_list(listing(DeliveryPage(items=(delivery(**tried, waits_for="Desk"),))))
+    assert waiting in {span["a"].get("title") for span in elements(rows, "span")}
+
+
+def test_a_host_that_does_not_tell_what_a_delivery_waits_for_is_understood() -> None:
+    """A host of an earlier version leaves the field out."""
+    told = {"id": str(ID), "received_at": NOW.isoformat(), "connection": "Desk", "ticketing_tool": "jira"}
+    assert msgspec.convert(told, Delivery, strict=False).waits_for is None
+    assert msgspec.convert(told | {"waits_for": "Desk"}, Delivery, strict=False).waits_for == "Desk"
 
 
 @pytest.mark.parametrize(

@@ -223,12 +223,13 @@ def test_contributions_are_grouped_by_kind() -> None:
         ({"state": "done"}, True),
         ({"state": "queued", "attempt": 1}, True),
         ({"state": "queued", "attempt": 0}, False),
+        ({"state": "queued", "attempt": 1, "waits_for": "Desk"}, False),
         ({"state": "running"}, False),
         ({"state": "posting"}, False),
         ({"state": "quarantined", "ticket_id": None}, False),
     ],
 )
 def test_what_can_be_run_again_is_offered(changes: dict[str, Any], *, may: bool) -> None:
-    """Not what is under way or about to begin, nor what names no ticket."""
+    """Neither what is under way or about to begin, nor what waits for its connection or names no ticket."""
     known = {"id": ID, "received_at": NOW, "connection": "Desk", "ticketing_tool": "jira", "ticket_id": "T-1"}
     assert words.replayable(Delivery(**(known | changes))) is may

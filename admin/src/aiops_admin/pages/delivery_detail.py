@@ -65,7 +65,7 @@ def _sheet(title: str, *contents: Node | None) -> Node:
 
 def _outcome(delivery: Delivery, runs: Sequence[RunDetail], *, may_replay: bool) -> Node:
     name, tone, sentence = words.state_of(delivery)
-    due = delivery.due_at if delivery.state == "queued" and delivery.attempt else None
+    due = delivery.due_at if delivery.state == "queued" and delivery.attempt and not delivery.waits_for else None
     ticket_url = next((run.run.ticket_url for run in reversed(runs) if run.run.ticket_url), None)
     replay = h("button", "Run again …", type="button", data_action="replay") if may_replay else None
     return h(
