@@ -23,6 +23,15 @@ insert into attempt (tenant_id, delivery_id, number, trigger, worker, started_at
 select tenant_id, delivery_id, 1, 'scheduled', 'w', timestamptz '2026-11-20 10:00:01+00',
        timestamptz '2026-11-20 10:00:03+00', 'retry', 'Jira is not reachable.' from delivery where delivery_id = $1
 """
+RUN = """
+insert into run (tenant_id, run_id, delivery_id, attempt, connection_id, ticket_id, agent, agent_version, dry_run, state,
+                 started_at, finished_at, ticket, enhancement)
+select tenant_id, gen_random_uuid(), delivery_id, 1, connection_id, ticket_id, 'enhance', '1', true, 'finished',
+       timestamptz '2026-11-20 10:00:01+00', timestamptz '2026-11-20 10:00:03+00',
+       '{"id": "OPS-1", "title": "Callers cannot hear us"}',
+       '{"body": [{"type": "paragraph", "text": "Restart it."}]}'
+from delivery where delivery_id = $1
+"""
 
 
 @pytest.fixture
@@ -49,6 +58,19 @@ def delivered(aiops: Aiops, tmp_path: Path, database: DatabaseUrls) -> Any:
     return put
 
 
+def store(database: DatabaseUrls, statement: str, *values: object) -> None:
+    """Change what is stored."""
+
+    async def work() -> None:
+        con = await asyncpg.connect(database.superuser)
+        try:
+            await con.execute(statement, *values)
+        finally:
+            await con.close()
+
+    run_apart(work())
+
+
 def test_a_delivery_is_shown_with_its_times(aiops: Aiops, delivered: Any) -> None:
     """When it came, when each attempt began and ended, and when the next is due, all in UTC."""
     shown = aiops("deliveries", "show", delivered("queued", reason="Jira is not reachable."), "--tenant", "acme")
@@ -56,6 +78,52 @@ def test_a_delivery_is_shown_with_its_times(aiops: Aiops, delivered: Any) -> Non
     assert "received 2026-11-20 10:00:00 UTC, next try at 2126-11-20 12:00:00 UTC\n" in shown
     attempt = "attempt 1 (scheduled): retry  2026-11-20 10:00:01 to 2026-11-20 10:00:03 UTC  Jira is not reachable.\n"
     assert attempt in shown
+
+
+def test_a_delivery_of_a_paused_connection_says_what_it_waits_for(aiops: Aiops, delivered: Any) -> None:
+    """While its connection is paused a queued delivery names it instead of a time, to people and to programs."""
+    queued, done = delivered("queued"), delivered("done")
+    aiops("connections", "pause", "desk", "--tenant", "acme")
+    shown = aiops("deliveries", "show", queued, "--tenant", "acme")
+    assert (
+        "waits for its paused connection desk: mend it, then `aiops connections resume desk --tenant acme`\n" in shown
+    )
+    assert "next try" not in shown
+    listed = aiops("deliveries", "list", "--tenant", "acme", "--json")["items"]
+    assert {d["id"]: d["waits_for"] for d in listed} == {str(queued): "desk", str(done): None}
+    aiops("connections", "resume", "desk", "--tenant", "acme")
+    assert aiops("deliveries", "show", queued, "--tenant", "acme", "--json")["delivery"]["waits_for"] is None
+
+
+def test_a_ticket_is_found_however_it_is_written(aiops: Aiops, delivered: Any) -> None:
+    """An id typed in small letters finds the ticket the tool writes in capitals."""
+    found = delivered("done")
+    delivered("done", ticket_id="OPS-2")
+    page = aiops("deliveries", "list", "--tenant", "acme", "--ticket", "ops-1", "--json")
+    assert [item["id"] for item in page["items"]] == [str(found)]
+
+
+def test_runs_of_a_delivery_are_told_apart(aiops: Aiops, delivered: Any, database: DatabaseUrls) -> None:
+    """The ticket's title stands on top; each run shows when and why it ran and whether its note was posted."""
+    delivery = delivered("done")
+    store(database, RUN, delivery)
+    shown = aiops("deliveries", "show", delivery, "--tenant", "acme")
+    assert "\n  Callers cannot hear us\n" in shown
+    assert ": dry-run  2026-11-20 10:00:01 UTC, attempt 1 (scheduled)\n" in shown
+    assert "the note of this run (dry-run):" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("show", "4711"), "'4711' is no delivery id; `aiops deliveries list` shows them."),
+        (("replay", "4711"), "'4711' is no delivery id"),
+        (("list", "--state", "lost"), "is not one of 'queued', 'running'"),
+    ],
+)
+def test_what_names_no_delivery_is_refused_in_words(aiops: Aiops, arguments: tuple[str, ...], says: str) -> None:
+    """An id that is none, and a state there is not, end with 2 and what to give instead."""
+    assert says in aiops("deliveries", *arguments, "--tenant", "acme", code=2)
 
 
 def test_a_replay_is_refused_with_what_to_do_instead(aiops: Aiops, delivered: Any) -> None:

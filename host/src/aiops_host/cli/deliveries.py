@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -15,18 +16,38 @@ from aiops_host.cli.program import as_json, opened, print_json, print_table, run
 
 if TYPE_CHECKING:
     from aiops_host.data.deliveries import AttemptView, DeliverySummary
+    from aiops_host.data.runs import RunSummary
 
 tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose deliveries")
 
+STATES = ("queued", "running", "posting", "done", "ignored", "quarantined", "parked", "dead")
 TIME = "%Y-%m-%d %H:%M:%S"
+
+
+class DeliveryId(click.ParamType[UUID]):
+    """A delivery's id, refused in a user's words."""
+
+    name = "delivery id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
+        """Return the id.
+
+        Raises:
+            click.BadParameter: It is none.
+        """
+        try:
+            return UUID(value)
+        except ValueError:
+            self.fail(f"{value!r} is no delivery id; `aiops deliveries list` shows them.", param, ctx)
+
 
 deliveries = click.Group("deliveries", help="List, show and replay deliveries.", no_args_is_help=True)
 
 
 @deliveries.command("list")
 @tenant_option
-@click.option("--state", help="Only those in this state: queued, running, posting, done, ignored, …")
-@click.option("--ticket", help="Only those about this ticket")
+@click.option("--state", type=click.Choice(STATES), help="Only those in this state")
+@click.option("--ticket", help="Only those about this ticket, in capitals or small letters")
 @click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
 @click.option("--cursor", help="Go on after an earlier page")
 @as_json
@@ -52,7 +73,7 @@ def list_(slug: str, state: Any, ticket: str | None, limit: int, cursor: str | N
 
 
 @deliveries.command()
-@click.argument("delivery_id", type=UUID)
+@click.argument("delivery_id", type=DeliveryId())
 @tenant_option
 @as_json
 def show(delivery_id: UUID, slug: str, as_json: bool) -> None:
@@ -73,21 +94,35 @@ def show(delivery_id: UUID, slug: str, as_json: bool) -> None:
         return
     about = detail.delivery
     click.echo(f"delivery {about.id}  ticket {about.ticket_id or '-'}  {about.state}  {about.reason or ''}".rstrip())
-    click.echo(f"  received {about.received_at:{TIME}} UTC{_what_is_next(about)}")
+    if about.title:
+        click.echo(f"  {about.title}")
+    click.echo(f"  received {about.received_at:{TIME}} UTC{_what_is_next(about, slug)}")
     for attempt in detail.attempts:
         click.echo(_attempt(attempt))
+    triggers = {attempt.number: attempt.trigger for attempt in detail.attempts}
     for run_ in runs:
-        click.echo(f"  run {run_.run.id}: {run_.run.state} {run_.run.error or ''}".rstrip())
+        click.echo(_run(run_.run, triggers.get(run_.run.attempt)))
         for step in run_.steps:
             click.echo(f"    {step.name}: {step.milliseconds:.0f} ms {step.error or ''}".rstrip())
         if run_.enhancement:
-            click.echo("\n" + plain_text(msgspec.convert(run_.enhancement, Enhancement)))
+            click.echo(f"\n    the note of this run ({run_.run.outcome}):\n")
+            click.echo(plain_text(msgspec.convert(run_.enhancement, Enhancement)))
 
 
-def _what_is_next(about: DeliverySummary) -> str:
+def _what_is_next(about: DeliverySummary, slug: str) -> str:
+    if about.waits_for:
+        return (
+            f"\n  waits for its paused connection {about.waits_for}: "
+            f"mend it, then `aiops connections resume {shlex.quote(about.waits_for)} --tenant {slug}`"
+        )
     if about.state == "queued":
         return f", next try at {about.due_at:{TIME}} UTC"
     return f", ended {about.finished_at:{TIME}} UTC" if about.finished_at else ""
+
+
+def _run(run_: RunSummary, trigger: str | None) -> str:
+    when = f"{run_.started_at:{TIME}} UTC, attempt {run_.attempt}{f' ({trigger})' if trigger else ''}"
+    return f"  run {run_.id}: {run_.outcome}  {when}  {run_.reason or ''}".rstrip()
 
 
 def _attempt(attempt: AttemptView) -> str:
@@ -97,7 +132,7 @@ def _attempt(attempt: AttemptView) -> str:
 
 
 @deliveries.command()
-@click.argument("delivery_id", type=UUID)
+@click.argument("delivery_id", type=DeliveryId())
 @tenant_option
 @click.option("--dry-run", is_flag=True, help="Run the agent but post nothing")
 @click.option("--post-again", is_flag=True, help="Post a further note even if one is on the ticket")

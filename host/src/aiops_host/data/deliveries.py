@@ -32,7 +32,7 @@ class ReplayRefused(AiopsError):
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
-    """Which deliveries to list; ``connection`` is a name or an id."""
+    """Which deliveries to list; ``connection`` is a name or an id, ``ticket`` an id in capitals or small letters."""
 
     state: DeliveryState | None = None
     ticket: str | None = None
@@ -40,7 +40,10 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One inbound webhook and how far its work has come. Times are UTC; ``title`` is the ticket's, once it was read."""
+    """One inbound webhook and how far its work has come. Times are UTC; ``title`` is the ticket's, once it was read.
+
+    ``waits_for`` names the paused connection a queued delivery waits for; until that is resumed ``due_at`` says nothing.
+    """
 
     id: UUID
     received_at: datetime
@@ -58,6 +61,7 @@ class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
     due_at: datetime
     finished_at: datetime | None
     note_url: str | None
+    waits_for: str | None
 
 
 class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +124,7 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 _SUMMARY = """
     select d.delivery_id as id, d.received_at, c.name as connection, c.ticketing_tool, d.ticket_id, d.kind, d.action,
            d.state, d.reason, d.trigger, d.dry_run, d.attempt, d.due_at, d.finished_at, e.remote_url as note_url,
+           case when d.state = 'queued' and c.state = 'paused' then c.name end as waits_for,
            (select r.ticket->>'title' from run r where r.tenant_id = d.tenant_id and r.delivery_id = d.delivery_id
             order by r.started_at desc limit 1) as title
     from delivery d
@@ -277,7 +282,7 @@ def _conditions(filters: Filters, cursor: str | None) -> tuple[str, Sequence[Any
     clauses, values = ["true"], list[Any]()
     for clause, value in (
         ("d.state = {}", filters.state),
-        ("d.ticket_id = {}", filters.ticket),
+        ("d.ticket_id in ({0}, upper({0}), lower({0}))", filters.ticket),
         ("{} in (c.name, c.connection_id::text)", filters.connection),
     ):
         if value is not None:
