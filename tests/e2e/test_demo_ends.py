@@ -44,6 +44,7 @@ def test_ctrl_c_ends_a_demo_with_a_model(tmp_path: Path) -> None:
         os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
         assert demo.wait(PATIENCE) == 0
         assert demo.out.read_text().endswith("\nStopped.\n")
+        assert "Traceback" not in demo.err.read_text()
         demo.assert_gone(family)
         assert list(demo.temporary.iterdir()) == []
 
@@ -53,6 +54,7 @@ def test_sigterm_while_it_starts(tmp_path: Path) -> None:
     with a_demo(tmp_path) as demo:
         demo.await_output("simulator at")
         demo.end(signal.SIGTERM)
+        assert "Traceback" not in demo.err.read_text()
         assert list(demo.temporary.iterdir()) == []
 
 

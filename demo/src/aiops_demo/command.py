@@ -17,7 +17,7 @@ import httpx
 
 from aiops_demo.children import ChildFailed
 from aiops_demo.play import TicketOutcome, open_tickets, outcomes, state_for_programs, watch_notes
-from aiops_demo.stage import FolderRefused, Stage, staged
+from aiops_demo.stage import FolderRefused, Stage, first_of, staged
 
 FOLLOW_SECONDS = 0.5
 
@@ -75,13 +75,7 @@ async def _play(options: dict[str, Any], started: float, stopping: asyncio.Event
         if options["state_file"]:
             _write_state(options["state_file"], state_for_programs(stage))
         if not options["once"]:
-            work = [stopping.wait(), stage.ended(), _follow_restarts(stage, options["state_file"])]
-            running = [asyncio.ensure_future(each) for each in work]
-            over, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for each in running:
-                each.cancel()
-            for each in over:
-                each.result()
+            await first_of(stopping.wait(), stage.ended(), _follow_restarts(stage, options["state_file"]))
         if options["as_json"]:
             click.echo(json.dumps(_summary(found, first, started)))
         return 0 if all(o.notes == 1 and o.internal for o in found) else 1

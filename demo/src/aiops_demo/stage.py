@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +100,23 @@ class Stage:
         raise ChildFailed(_how_it_ended(self.up, code))
 
 
+async def first_of(*works: Awaitable[Any]) -> None:
+    """Wait for the first to end, and end the others, also when this wait is cancelled.
+
+    Raises:
+        Exception: What the first ended with.
+    """
+    running = [asyncio.ensure_future(work) for work in works]
+    try:
+        over, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    for task in over:
+        task.result()
+
+
 @asynccontextmanager
 async def staged(data: Path | None, llm: Mapping[str, Any] | None, say: Say) -> AsyncIterator[Stage]:
     """Start the installation and the simulators and set the tenants up, all at the same time; stop all at the end.
@@ -183,11 +200,9 @@ async def _overhear(up: Child, say: Say) -> None:
 async def _unless_ended(work: Any, up: Child) -> Any:
     """Await ``work``; fail at once when the installation ends."""
     working, ended = asyncio.ensure_future(work), asyncio.ensure_future(up.process.wait())
-    await asyncio.wait([working, ended], return_when=asyncio.FIRST_COMPLETED)
-    if working.done():
-        ended.cancel()
+    await first_of(working, ended)
+    if not working.cancelled():
         return working.result()
-    working.cancel()
     raise ChildFailed(_how_it_ended(up, ended.result()))
 
 
