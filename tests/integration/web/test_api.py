@@ -179,7 +179,10 @@ async def test_another_tenants_ids_are_like_random_ones(
         answers = []
         for ids in (own, dict.fromkeys(own, str(uuid4()))):
             answer = await http.request(
-                method, path.format(**ids), headers=staff.admin_b, json={} if path.endswith("replay") else None
+                method,
+                path.format(**ids),
+                headers=staff.admin_b,
+                json={} if path.endswith(("replay", "config")) else None,
             )
             answers.append((answer.status_code, answer.content))
         assert answers[0] == answers[1], path
@@ -406,6 +409,21 @@ async def test_a_connection_is_paused_and_resumed(http: httpx.AsyncClient, staff
     assert (await http.post(f"{path}/pause", headers=staff.admin_a)).json()["state"] == "paused"
     assert (await http.get("/api/v1/connections", headers=staff.reader_a)).json()[0]["state"] == "paused"
     assert (await http.post(f"{path}/resume", headers=staff.admin_a)).json()["state"] == "active"
+
+
+async def test_a_connections_configuration_is_changed_in_place(
+    http: httpx.AsyncClient, staff: Staff, door: Door, opened: Database
+) -> None:
+    """Whoever may make connections may change one: a refused one goes on, its webhook's secret and address stay."""
+    path = f"/api/v1/connections/{door.connection.connection_id}/config"
+    async with opened.tenant(door.tenant.tenant_id) as con:
+        await con.execute("update connection set state = 'paused', state_reason = 'The token was refused.'")
+    assert (await http.put(path, headers=staff.technician_a, json={"api_token": "n3w"})).status_code == 403
+    answer = await http.put(path, headers=staff.admin_a, json={"api_token": "n3w"})
+    assert (answer.status_code, answer.json()["state"]) == (200, "active")
+    assert "n3w" not in answer.text
+    assert (await http.put(path, headers=staff.admin_a, json={"colour": "red"})).status_code == 422
+    await delivered(door)
 
 
 async def test_every_error_is_a_problem(http: httpx.AsyncClient, staff: Staff) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import click
 import msgspec
@@ -83,6 +84,47 @@ def _show(created: CreatedConnection, url: str) -> None:
     click.echo(f"webhook  {url}\nsecret   {created.webhook_secret}  (shown this once)")
 
 
+@connections.command("set")
+@connection_argument
+@tenant_option
+@click.option("--set", "values", multiple=True, metavar="FIELD=VALUE", help="One field of the configuration")
+@click.option("--config", "config_file", type=click.File("rb"), help="The fields as a JSON object; - for stdin")
+def set_(called: str, slug: str, values: Sequence[str], config_file: Any) -> int:
+    """Change a connection's configuration or credentials.
+
+    Fields left out stay, and so do the webhook's address and secret. Credentials have to be given again when any other
+    field changes. The connection is then tested, and goes on if its ticketing tool had refused it.
+
+    Put secrets into the JSON of --config rather than --set: other users of this machine can see a command line.
+    """
+    from aiops_host.cli.tooling import connection_called  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import connections as stored  # noqa: PLC0415
+    from aiops_host.data import tenants  # noqa: PLC0415
+    from aiops_host.trust.mending import change_config  # noqa: PLC0415
+    from aiops_host.trust.vault import Vault  # noqa: PLC0415
+
+    given = parsed_config(values, config_file)
+    if not given:
+        raise click.UsageError("Say what to change: --config FILE or --set FIELD=VALUE.")
+    settings = read_settings()
+    settings.require("key_file")
+    vault, registry = Vault.load(settings.key_file), load_plugins(blocked=settings.blocked).registry
+
+    async def work() -> tuple[stored.ConnectionSummary, Any, bool]:
+        async with opened() as database:
+            found = await connection_called(database, slug, called)
+            tenant = await tenants.by_slug(database, slug)
+            await change_config(database, vault, registry, (tenant.id, found.id), given)
+            health = await _tested(slug, found.id)
+            mended = health.status != "failed" and await stored.resume_mended(database, tenant.id, found.id)
+            return found, health, mended
+
+    changed, health, mended = run_async(work)
+    click.echo(f"connection {changed.name} ({changed.id}) is changed{' and goes on' if mended else ''}")
+    click.echo(f"{health.status}: {health.detail}")
+    return EXIT_PROBLEM if health.status == "failed" else 0
+
+
 @connections.command("list")
 @tenant_option
 @as_json
@@ -113,17 +155,12 @@ def test(called: str, slug: str, as_json: bool) -> int:
 
     Makes one authenticated read and says in a sentence what it showed; the exit code is 1 when it failed.
     """
-    from aiops_host.cli.tooling import connection_called, using_tool  # noqa: PLC0415 - as above
-    from aiops_host.data import connections as stored  # noqa: PLC0415
+    from aiops_host.cli.tooling import connection_called  # noqa: PLC0415 - as above
 
     async def work() -> Any:
         async with opened() as database:
             connection_id = (await connection_called(database, slug, called)).id
-        async with using_tool(slug, connection_id) as (database, record, tool):
-            health = await tool.check_health()
-            if health.account_id and health.account_id != record.account_id:
-                await stored.set_account(database, record.tenant_id, connection_id, health.account_id)
-            return health
+        return await _tested(slug, connection_id)
 
     health = run_async(work)
     if as_json:
@@ -131,6 +168,17 @@ def test(called: str, slug: str, as_json: bool) -> int:
     else:
         click.echo(f"{health.status}: {health.detail}")
     return EXIT_PROBLEM if health.status == "failed" else 0
+
+
+async def _tested(slug: str, connection_id: UUID) -> Any:
+    from aiops_host.cli.tooling import using_tool  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import connections as stored  # noqa: PLC0415
+
+    async with using_tool(slug, connection_id) as (database, record, tool):
+        health = await tool.check_health()
+        if health.account_id and health.account_id != record.account_id:
+            await stored.set_account(database, record.tenant_id, connection_id, health.account_id)
+        return health
 
 
 @connections.command()
@@ -158,7 +206,7 @@ def _set_state(slug: str, called: str, *, paused: bool) -> None:
         async with opened() as database:
             found = await connection_called(database, slug, called)
             tenant = await tenants.by_slug(database, slug)
-            reason = "Paused by an administrator." if paused else None
+            reason = stored.PAUSED_BY_HAND if paused else None
             await stored.set_state(database, tenant.id, found.id, "paused" if paused else "active", reason)
             return found
 

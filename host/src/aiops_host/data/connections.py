@@ -19,6 +19,9 @@ from aiops_host.data.tables import PluginSetting as PluginSettingTable
 ConnectionState = Literal["active", "paused"]
 SettingKind = Literal["llm-backend", "tool", "agent"]
 
+PAUSED_BY_HAND = "Paused by an administrator."
+"""The reason of a pause that only a person ends; any other is a refusal by the ticketing tool."""
+
 _COLUMNS = "tenant_id, connection_id, name, ticketing_tool, config, config_version, agent, run_on, link_hosts, account_id, state"
 
 
@@ -190,6 +193,24 @@ async def set_account(database: Database, tenant_id: UUID, connection_id: UUID, 
     """Note which account the connection's own writes are made by."""
     async with database.tenant(tenant_id) as con:
         await con.execute("update connection set account_id = $2 where connection_id = $1", connection_id, account_id)
+
+
+async def set_config(con: Connection, connection_id: UUID, config: Mapping[str, Any]) -> None:
+    """Replace the open part of a connection's configuration, inside the caller's tenant session."""
+    await con.execute("update connection set config = $2 where connection_id = $1", connection_id, dict(config))
+    await count_change(con, connection_id)
+
+
+async def resume_mended(database: Database, tenant_id: UUID, connection_id: UUID) -> bool:
+    """Let a connection go on unless a person paused it; return whether it was paused."""
+    async with database.tenant(tenant_id) as con:
+        changed = await con.fetchval(
+            "update connection set state = 'active', state_reason = null, wait_until = null "
+            "where connection_id = $1 and state = 'paused' and state_reason is distinct from $2 returning true",
+            connection_id,
+            PAUSED_BY_HAND,
+        )
+    return bool(changed)
 
 
 async def count_change(con: Connection, connection_id: UUID) -> None:

@@ -54,6 +54,7 @@ API_ROUTES = (
     figures.installation_figures,
     connections.list_connections,
     connections.add_connection,
+    connections.change_connection,
     connections.pause_connection,
     connections.resume_connection,
     installation.list_plugins,

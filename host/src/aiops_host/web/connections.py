@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from litestar import get, post
+from litestar import get, post, put
 from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from aiops_host.data import connections as stored
-from aiops_host.data.connections import ConnectionState, ConnectionSummary
+from aiops_host.data.connections import PAUSED_BY_HAND, ConnectionState, ConnectionSummary
 from aiops_host.trust.connections import CreatedConnection, NewConnection, create_connection
+from aiops_host.trust.mending import change_config
 from aiops_host.web.access import ChosenTenant, InTenant, asks
 from aiops_host.web.parts import Parts, WithParts
 from aiops_host.web.problems import documented
@@ -45,6 +47,26 @@ async def add_connection(data: JSONBody[NewConnection], parts: WithParts, chosen
     return made.at(parts.settings.public_url)
 
 
+@put(
+    "/connections/{connection_id:uuid}/config",
+    opt=asks("connections.manage"),
+    responses=documented(*ERRORS, 422),
+    summary="Change fields of a connection's configuration",
+    description=(
+        "Fields left out stay, and so do the webhook's address and secret; credentials have to be given again when any "
+        "other field changes. A connection its ticketing tool refused goes on with the new values."
+    ),
+    tags=["connections"],
+)
+async def change_connection(
+    data: JSONBody[dict[str, Any]], connection_id: FromPath[UUID], parts: WithParts, chosen: InTenant
+) -> ConnectionSummary:
+    """Store the fields; a worker uses them from its next delivery on."""
+    await change_config(parts.database, parts.vault, parts.registry, (chosen.tenant_id, connection_id), data)
+    await stored.resume_mended(parts.database, chosen.tenant_id, connection_id)
+    return await stored.summary(parts.database, chosen.tenant_id, connection_id)
+
+
 @post(
     "/connections/{connection_id:uuid}/pause",
     opt=asks("connections.manage"),
@@ -74,6 +96,6 @@ async def resume_connection(connection_id: FromPath[UUID], parts: WithParts, cho
 async def _changed(
     parts: Parts, chosen: ChosenTenant, connection_id: UUID, state: ConnectionState
 ) -> ConnectionSummary:
-    reason = "paused by a person" if state == "paused" else None
+    reason = PAUSED_BY_HAND if state == "paused" else None
     await stored.set_state(parts.database, chosen.tenant_id, connection_id, state, reason)
     return await stored.summary(parts.database, chosen.tenant_id, connection_id)
