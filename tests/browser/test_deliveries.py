@@ -71,10 +71,12 @@ def test_another_tenants_delivery_is_not_shown(dashboard: Dashboard, open_contex
     opened(page, dashboard)
     expect(row(page, ours)).to_be_visible()
     expect(row(page, theirs)).to_have_count(0)
-    for tenant in ("", f"&tenant={LINDNER}"):
-        page.goto(f"{dashboard.url}/deliveries?delivery={delivery_id}{tenant}")
-        expect(page.get_by_role("dialog", name="No such delivery")).to_be_visible(timeout=20_000)
-        assert theirs not in page.content()
+    page.goto(f"{dashboard.url}/deliveries?delivery={delivery_id}")
+    expect(page.get_by_role("dialog", name="No such delivery")).to_be_visible(timeout=20_000)
+    assert theirs not in page.content()
+    page.goto(f"{dashboard.url}/deliveries?delivery={delivery_id}&tenant={LINDNER}")
+    expect(page.get_by_role("heading", name="No such tenant")).to_be_visible()
+    assert theirs not in page.content()
     other = open_context().new_page()
     log_in(other, dashboard, BORIS, f"/deliveries?delivery={delivery_id}")
     expect(other.get_by_role("dialog", name=f"Ticket {theirs}")).to_be_visible(timeout=20_000)
@@ -94,6 +96,27 @@ def test_a_platform_administrator_switches_tenants(dashboard: Dashboard, page: P
     page.reload()
     expect(row(page, lindner)).to_be_visible(timeout=20_000)
     expect(row(page, harbor)).to_have_count(0)
+
+
+def test_an_address_of_no_tenant_shows_nobodys_data(dashboard: Dashboard, page: Page) -> None:
+    """Deliveries, runs and health say that there is no such tenant, and the address stays until one is chosen."""
+    ticket = new_ticket()
+    delivery_id, run_id = dashboard.add_run(HARBOR, ticket)
+    log_in(page, dashboard, PLATFORM, f"/deliveries?tenant=nope&delivery={delivery_id}")
+    for path in (None, f"/runs?tenant=nope&id={run_id}", "/health?tenant=nope"):
+        if path:
+            page.goto(dashboard.url + path)
+        expect(page.get_by_role("heading", name="No such tenant")).to_be_visible(timeout=20_000)
+        expect(page.get_by_text("You have no tenant “nope”")).to_be_visible()
+        expect(page).to_have_url(re.compile(r"\?tenant=nope"))
+        expect(page.get_by_role("combobox", name="Tenant")).not_to_contain_text(re.compile("Harbor|Lindner", re.I))
+        for shown in (ticket, "Service desk"):
+            expect(page.get_by_text(shown)).to_have_count(0)
+    page.get_by_role("link", name="Deliveries").click()
+    expect(page.get_by_role("heading", name="No such tenant")).to_be_visible()
+    choose(page, "Tenant", "Harbor IT")
+    expect(row(page, ticket)).to_be_visible()
+    expect(page).to_have_url(f"{dashboard.url}/deliveries?tenant={HARBOR}")
 
 
 def test_going_back_returns_to_the_tenant_before(dashboard: Dashboard, page: Page) -> None:

@@ -76,8 +76,11 @@ def empty(title: str, text: str, *more: Node | None) -> Node:
     return h("section", h("h2", title), h("p", text), *more, class_="empty")
 
 
-def no_tenant() -> Node:
-    """Return what a person without any role sees."""
+def no_tenant(unknown: str | None = None) -> Node:
+    """Return what stands in place of a tenant's data, for a person without any role or an ``unknown`` tenant."""
+    if unknown is not None:
+        text = f"You have no tenant “{unknown}”: perhaps it is misspelled, or you were given no role in it."
+        return empty("No such tenant", text, h("p", h("a", "To your first tenant", href="?")))
     return empty("You belong to no tenant yet", "Ask the person who runs AI Ops to give you a role in your tenant.")
 
 

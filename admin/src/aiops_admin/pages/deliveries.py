@@ -131,6 +131,7 @@ class DeliveriesPage(ListPage):
                 Listing(
                     page=self._page,
                     has_tenant=self.frame.tenant is not None,
+                    unknown_tenant=self.frame.unknown,
                     filtered=self.filtered,
                     first=not self.place.cursor,
                     live=not self.frame.away,

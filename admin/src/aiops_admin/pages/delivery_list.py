@@ -37,12 +37,13 @@ class Listing:
     connections: tuple[Connection, ...] | None
     webhook_base: str
     link: Callable[[str], str]
+    unknown_tenant: str | None = None
 
 
 def delivery_list(listing: Listing) -> Node:
     """Return the whole list."""
     if not listing.has_tenant:
-        return no_tenant()
+        return no_tenant(listing.unknown_tenant)
     head = heading("Deliveries", live=listing.live)
     if listing.page is None:
         return h("div", head, skeleton(), class_="list", aria_busy="true")

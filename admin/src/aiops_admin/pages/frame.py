@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 
 ASSETS = Path(__file__).parents[1] / "assets"
 TITLE = "AI Ops"
-MAX_FIELDS = 50
+MAX_FIELDS, MAX_SLUG = 50, 64
 FAVICON = "/favicon.svg"
+NO_TENANT = "—"
 PAGES = {"/deliveries": "Deliveries", "/runs": "Runs", "/health": "Health", "/plugins": "Plugins"}
 """Address and name of each page, in the order they are offered."""
 APP_BAR = {"backgroundColor": "#131c31", "backgroundImage": "none", "color": "#ffffff", "boxShadow": "none"}
@@ -68,7 +69,7 @@ class Frame:
         self.me: Me = visit.principal.me
         self.query = read_query(visit.query)
         self.token = visit.principal.token
-        self.tenant = self._tenant_of(self.query)
+        self.tenant, self.unknown = self._tenant_of(self.query)
         dark = visit.principal.theme == "dark"
         address = f"?{visit.query}" if visit.query else ""
         self.browser = Browser(
@@ -78,6 +79,7 @@ class Frame:
         self._path = visit.path
         self._pages = View(sizing_mode="stretch_width", margin=0)
         self.away = False
+        self._names = {tenant.slug: tenant.slug for tenant in self.me.tenants}
         self.tenants = self._tenant_select()
         self._tenant_listeners: list[Callable[[], Any]] = []
         self._page = Page(
@@ -105,7 +107,8 @@ class Frame:
 
     def address(self, **query: str | None) -> str:
         """Return the query of an address on this page, the chosen tenant included."""
-        given = {"tenant": self.tenant if len(self.me.tenants) > 1 else None, **query}
+        chosen = self.tenant if len(self.me.tenants) > 1 else None
+        given = {"tenant": self.unknown or chosen, **query}
         kept = {name: value for name, value in given.items() if value}
         return "?" + urlencode(kept) if kept else ""
 
@@ -153,24 +156,40 @@ class Frame:
         if known:
             self._name_tenants(known)
 
-    def _tenant_of(self, query: dict[str, str]) -> str | None:
+    def _tenant_of(self, query: dict[str, str]) -> tuple[str | None, str | None]:
+        """Return the tenant an address is about, the first where it names none, and the name that is none of theirs."""
         slugs = [tenant.slug for tenant in self.me.tenants]
         wanted = query.get("tenant")
-        return wanted if wanted in slugs else next(iter(slugs), None)
+        if wanted and slugs and wanted not in slugs:
+            return None, wanted[:MAX_SLUG]
+        return wanted or next(iter(slugs), None), None
 
     def _tenant_select(self) -> Select:
-        slugs = [tenant.slug for tenant in self.me.tenants]
-        select = Select(label="Tenant", options=slugs, value=self.tenant, visible=len(slugs) > 1, width=250, **FIELD)
+        several = len(self.me.tenants) > 1
+        options, value = self._tenant_options(), self.tenant or ""
+        select = Select(label="Tenant", options=options, value=value, visible=several, width=250, **FIELD)
         select.param.watch(self._on_tenant, "value")
         return select
+
+    def _tenant_options(self) -> dict[str, str]:
+        """Return the tenants by name; the select takes the first for a value it does not offer."""
+        return ({NO_TENANT: ""} if self.unknown else {}) | self._names
+
+    def _offer_tenants(self) -> None:
+        options, value = self._tenant_options(), self.tenant or ""
+        if options == self.tenants.options:
+            self.tenants.value = value
+            return
+        self.tenants.param.update(options=options, value=value)
+        # The chosen one is sent by its label, which may have changed though the value has not.
+        self.tenants.param.trigger("value")
 
     def _name_tenants(self, known: Sequence[Tenant]) -> None:
         names = Counter(tenant.name for tenant in known)
         options = {t.name if names[t.name] == 1 else f"{t.name} ({t.slug})": t.slug for t in known}
-        if options != self.tenants.options and self.tenant in options.values():
-            self.tenants.options = options
-            # The chosen one is sent by its label, which has changed though the value has not.
-            self.tenants.param.trigger("value")
+        if self.tenant is None or self.tenant in options.values():
+            self._names = options
+            self._offer_tenants()
 
     def _draw_pages(self) -> None:
         links = (
@@ -206,9 +225,10 @@ class Frame:
         self.banner.draw(h("div") if text is None else notice("warning", text))
 
     async def _on_tenant(self, event: Any) -> None:
-        if event.new == self.tenant:
+        if not event.new or event.new == self.tenant:
             return
-        self.tenant = event.new
+        self.tenant, self.unknown = event.new, None
+        self._offer_tenants()
         self._draw_pages()
         for listener in self._tenant_listeners:
             await listener()
@@ -218,8 +238,8 @@ class Frame:
             self._page.dark_theme = value == "dark"
         elif name == "address":
             self.query = read_query(value)
-            self.tenant = self._tenant_of(self.query)
-            self.tenants.value = self.tenant
+            self.tenant, self.unknown = self._tenant_of(self.query)
+            self._offer_tenants()
             self._draw_pages()
 
 

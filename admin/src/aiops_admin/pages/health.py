@@ -79,6 +79,7 @@ class HealthPage(LivePage):
                 Seen(
                     readiness=now.readiness,
                     tenant=self.frame.tenant,
+                    unknown_tenant=self.frame.unknown,
                     figures=now.tenant,
                     connections=now.connections,
                     installation=now.installation,

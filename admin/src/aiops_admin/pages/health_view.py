@@ -42,6 +42,7 @@ class Seen:
     may_manage: bool
     live: bool
     troubled: Callable[[str], str]
+    unknown_tenant: str | None = None
 
 
 def health_view(seen: Seen) -> Node:
@@ -53,7 +54,13 @@ def health_view(seen: Seen) -> Node:
         "div",
         heading("Health", chip(name, tone), live=seen.live),
         *(_installation(seen.installation) if seen.installation else ()),
-        *(_tenant(seen) if seen.tenant else (no_tenant(),) if not seen.operator else ()),
+        *(
+            _tenant(seen)
+            if seen.tenant
+            else (no_tenant(seen.unknown_tenant),)
+            if seen.unknown_tenant or not seen.operator
+            else ()
+        ),
         _section("Parts of the host", _parts(seen.readiness.parts)),
         class_="list health",
     )

@@ -183,7 +183,8 @@ class ListPage(LivePage):
         chosen = query.get(self.choice, "")
         self.chosen = chosen if chosen in self.choices.values() else ""
         self.ticket = query.get("ticket", "")[:MAX_TEXT]
-        self.opened = query.get(self.item, "")[:MAX_ID]
+        # Without a tenant the API would look in the person's only one.
+        self.opened = "" if self.frame.unknown else query.get(self.item, "")[:MAX_ID]
         self.place = Place(query.get("cursor", "")[:MAX_TEXT])
 
     def write_address(self) -> None:

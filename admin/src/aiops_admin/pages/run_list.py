@@ -36,12 +36,13 @@ class Listing:
     live: bool
     link: Callable[[str], str]
     deliveries: str
+    unknown_tenant: str | None = None
 
 
 def run_list(listing: Listing) -> Node:
     """Return the whole list."""
     if not listing.has_tenant:
-        return no_tenant()
+        return no_tenant(listing.unknown_tenant)
     head = heading("Runs", live=listing.live)
     if listing.page is None:
         return h("div", head, skeleton(), class_="list", aria_busy="true")
