@@ -57,6 +57,8 @@ def test_the_operator_sees_the_installation_and_resumes_a_connection(dashboard: 
     connection = page.get_by_role("row", name=re.compile("Service desk"))
     expect(connection).to_contain_text("Paused")
     page.get_by_role("button", name="Resume Service desk").click()
+    expect(connection).to_contain_text("Not tried yet")
+    dashboard.add_run(slug, "A-1", effect="confirmed")
     expect(connection).to_contain_text("Works")
     page.get_by_role("link", name="Harbor IT", exact=True).click()
     expect(page).to_have_url(f"{dashboard.url}/health?tenant={HARBOR}")

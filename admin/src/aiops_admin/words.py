@@ -145,6 +145,7 @@ PART_NAMES = {"postgresql": "PostgreSQL", "key": "Key file", "plugins": "Plugins
 
 CONNECTIONS: dict[str, tuple[str, Tone, str]] = {
     "ok": ("Works", "success", "Nothing is in its way."),
+    "untried": ("Not tried yet", "neutral", "Nothing was read or written there yet."),
     "waiting": ("Waits", "warning", "Its ticketing tool asked to wait a while."),
     "failing": ("Failing", "error", "What was tried there last did not succeed."),
     "paused": ("Paused", "error", "It was paused; its webhooks are kept and wait until it is resumed."),

@@ -225,6 +225,31 @@ async def test_a_connection_that_works_says_so(
     assert found["last_note_at"] is not None
 
 
+@pytest.mark.parametrize("call", ["account", "import", "note", "run"])
+async def test_a_connection_works_once_a_call_succeeded(
+    http: httpx.AsyncClient, staff: Staff, door: Door, opened: Database, *, call: str
+) -> None:
+    """A webhook alone, waiting or ignored, proves nothing; an answer, an import, a note or a finished run does."""
+    await delivered(opened, door, state="queued")
+    await delivered(opened, door, state="ignored", action="none")
+    assert (await health_of(http, staff.reader_a))["status"] == "untried"
+    async with opened.tenant(door.tenant.tenant_id) as con:
+        if call == "account":
+            await con.execute("update connection set account_id = 'bot'")
+        if call == "import":
+            await con.execute(
+                "insert into history_import (tenant_id, connection_id, since, reached, tickets) "
+                "values ($1, $2, now(), now(), 1)",
+                door.tenant.tenant_id,
+                door.connection.connection_id,
+            )
+    if call == "note":
+        await confirmed(opened, door, 10, action="none")
+    if call == "run":
+        await delivered(opened, door, state="done", dry_run=True)
+    assert (await health_of(http, staff.reader_a))["status"] == "ok"
+
+
 async def test_a_connection_says_why_it_is_paused_or_waits(
     http: httpx.AsyncClient, staff: Staff, door: Door, opened: Database
 ) -> None:

@@ -1,7 +1,7 @@
 """What the pages of runs, plugins and health make of the host's answers, without a server."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
@@ -28,6 +28,7 @@ from aiops_admin.wire import (
     TenantFigures,
     TenantLine,
 )
+from aiops_host.data.figures import ConnectionStatus
 
 NOW = datetime(2026, 11, 2, 8, 30, tzinfo=UTC)
 ID = UUID(int=7)
@@ -193,6 +194,12 @@ def test_only_who_may_resumes_only_what_is_paused(status: str, *, may_manage: bo
     connection = ConnectionHealth(id=ID, name="Desk", ticketing_tool="jira", status=status)
     tree = health_view(seen(connections=(connection,), may_manage=may_manage))
     assert len(list(elements(tree, "button"))) == buttons
+
+
+def test_every_state_of_a_connection_has_words() -> None:
+    """No status the host answers is shown by its raw name, and only one that works is green."""
+    assert set(words.CONNECTIONS) == set(get_args(ConnectionStatus))
+    assert [status for status, (_, tone, _) in words.CONNECTIONS.items() if tone == "success"] == ["ok"]
 
 
 def test_a_silent_installation_tells_how_to_start_a_worker() -> None:

@@ -12,8 +12,9 @@ from aiops_host.data.session import Database
 
 WINDOW_HOURS = 24
 
-ConnectionStatus = Literal["ok", "waiting", "failing", "paused"]
-"""``waiting``: its ticketing tool asked to wait; ``failing``: what is tried there does not succeed at present."""
+ConnectionStatus = Literal["ok", "untried", "waiting", "failing", "paused"]
+"""``untried``: nothing was read or written there yet; ``waiting``: its ticketing tool asked to wait; ``failing``: what
+is tried there does not succeed at present."""
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +72,14 @@ select (select count(*) from asked where state = 'done' or {_TROUBLED})::int as 
        coalesce((select state = 'active' from tenant), false) as active
 """  # noqa: S608 - constants
 
+# Each leaves a trace of a call that succeeded: who we are there, an import, a note, or work that ended well.
+_REACHED = """(
+    c.account_id is not null
+    or exists (select from history_import i where i.connection_id = c.connection_id and i.tickets > 0)
+    or exists (select from effect e where e.tenant_id = c.tenant_id and e.connection_id = c.connection_id)
+    or exists (select from recent r where r.connection_id = c.connection_id and r.state = 'done' and r.action <> 'none')
+)"""
+
 _CONNECTIONS = f"""
 with recent as ({_RECENT}),
 open_trouble as (
@@ -86,7 +95,8 @@ select c.connection_id as id, c.name, c.ticketing_tool,
        case when c.state = 'paused' then 'paused'
             when c.wait_until > clock_timestamp() then 'waiting'
             when t.reason is not null or l.state in ('dead', 'parked') then 'failing'
-            else 'ok' end as status,
+            when {_REACHED} then 'ok'
+            else 'untried' end as status,
        case when c.state = 'paused' then c.state_reason
             else coalesce(t.reason, case when l.state in ('dead', 'parked') then l.reason end) end as reason,
        case when c.wait_until > clock_timestamp() then c.wait_until end as wait_until,
