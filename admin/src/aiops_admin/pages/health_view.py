@@ -19,7 +19,7 @@ from aiops_admin.wire import (
     Worker,
 )
 
-CONNECTION_COLUMNS = ("Connection", "State", "Why", "Last webhook", "Last note", "Waiting", "Given up")
+CONNECTION_COLUMNS = ("Connection", "State", "Why", "Last webhook", "Last note", "Waiting", "Needs a person")
 WORKER_COLUMNS = ("Worker", "State", "Works on", "Database connections", "Started")
 TENANT_COLUMNS = ("Tenant", "Notes posted", "95 of 100 within", "Waiting", "Needs a person")
 MET: dict[bool | None, tuple[str, str]] = {
