@@ -8,6 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from argon2 import PasswordHasher
 from tests.integration.cli.conftest import Aiops
 from tests.support.databases import DatabaseUrls, run_apart
 
@@ -149,6 +150,45 @@ def test_what_is_shown_once_stands_last(aiops: Aiops, jira_config: Path) -> None
     assert "(shown this once)" in aiops("users", "create", "pat@acme.example", "--tenant", "acme")
 
 
+def test_whoever_is_there_is_not_made_again(aiops: Aiops, database: DatabaseUrls) -> None:
+    """A person who exists keeps password and role, is named, and can be added to another tenant or given a password."""
+    for slug in ("acme", "bolt"):
+        aiops("tenants", "create", slug)
+    pat = ("users", "create", "Pat@acme.example", "--tenant")
+    aiops(*pat, "acme", "--role", "tenant-admin")
+    before = people(database)
+    for again in (("acme", "--role", "read-only"), ("bolt", "--platform-admin")):
+        error = aiops(*pat, *again, code=1)
+        assert "Pat@acme.example" in error
+        assert "`aiops users password Pat@acme.example` gives a new password" in error
+        assert people(database) == before
+    said = aiops(*pat, "bolt", "--role", "read-only")
+    assert said == "Pat@acme.example now belongs to bolt too, as read-only, and keeps the password they have\n"
+    ((kept, roles),) = people(database)
+    assert (kept, sorted(roles)) == (before[0][0], ["read-only", "tenant-admin"])
+    fresh = aiops("users", "password", "pat@acme.example", "--json")["password"]
+    ((changed, roles),) = people(database)
+    assert PasswordHasher().verify(changed, fresh)
+    assert sorted(roles) == ["read-only", "tenant-admin"]
+
+
+def people(database: DatabaseUrls) -> list[tuple[str, list[str]]]:
+    """Return password hash and roles of everybody."""
+
+    async def work() -> list[tuple[str, list[str]]]:
+        con = await asyncpg.connect(database.superuser)
+        try:
+            rows = await con.fetch(
+                "select password_hash, array(select role from membership m where m.user_id = u.user_id) as roles "
+                "from app_user u"
+            )
+            return [(row["password_hash"], list(row["roles"])) for row in rows]
+        finally:
+            await con.close()
+
+    return run_apart(work())
+
+
 def test_what_an_import_leaves_out_is_told(aiops: Aiops, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Unknown columns and empty articles are named on the error stream; the count stays alone on the output."""
     aiops("tenants", "create", "acme")
@@ -196,7 +236,7 @@ def test_a_configuration_that_does_not_fit_says_where(aiops: Aiops, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("tenants", "create", "Not A Slug"), 1, "must be 2 to 63"),
+        (("tenants", "create", "Not A Slug"), 2, "must be 2 to 63"),
         (("tenants", "create", "acme"), 1, "There is a tenant 'acme' already"),
         (("connections", "list", "--tenant", "nobody"), 1, "There is no tenant 'nobody'"),
         (
@@ -234,10 +274,13 @@ def test_a_configuration_that_does_not_fit_says_where(aiops: Aiops, tmp_path: Pa
             "agent: 'oracle' is none of enhance",
         ),
         (("users", "create", "a@b.example"), 2, "--tenant SLUG or --platform-admin"),
-        (("users", "create", "nobody", "--tenant", "acme"), 1, "'nobody' is not an email address"),
+        (("users", "create", "nobody", "--tenant", "acme"), 2, "'nobody' is not an email address"),
         (("tickets", "import", "--tenant", "acme", "--since", "soon"), 2, "neither a span"),
-        (("tickets", "import", "none.csv", "--tenant", "acme"), 1, "No such file"),
-        (("deliveries", "list", "--tenant", "acme", "--cursor", "junk"), 1, "cursor"),
+        (("tickets", "import", "none.csv", "--tenant", "acme"), 2, "'none.csv' does not exist"),
+        (("knowledge", "import", "none.md", "--tenant", "acme"), 2, "'none.md' does not exist"),
+        (("assets", "import", "none.csv", "--tenant", "acme"), 2, "'none.csv' does not exist"),
+        (("deliveries", "list", "--tenant", "acme", "--cursor", "junk"), 2, "cursor"),
+        (("users", "password", "nobody@acme.example"), 1, "There is no person nobody@acme.example"),
         (("nonsense",), 2, "No such command"),
     ],
 )

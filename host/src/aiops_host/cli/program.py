@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 EXIT_PROBLEM = 1
 EXIT_MISUSE = 2
+REFUSALS = frozenset(
+    {
+        *("RoleRefused", "KeyRefused", "FolderRefused", "CannotListen"),
+        *("SlugInvalid", "PasswordRefused", "CursorInvalid"),
+    }
+)
+"""What to change before anything can be done, by name: their modules are heavy."""
 T = TypeVar("T")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs")
@@ -109,4 +116,4 @@ def measured(settings: Settings, metrics: Metrics) -> Iterator[dict[str, str]]:
 
 def _is_refusal(error: AiopsError) -> bool:
     known = isinstance(error, ConfigInvalid | PluginConflict | UnknownContribution)
-    return known or type(error).__name__ in {"RoleRefused", "KeyRefused", "FolderRefused"}
+    return known or type(error).__name__ in REFUSALS

@@ -69,6 +69,22 @@ async def put_user(
     return user_id
 
 
+async def add_roles(database: Database, user_id: UUID, roles: Mapping[UUID, TenantRole]) -> bool:
+    """Add memberships of a person; return whether none of them was there before, and change nothing otherwise."""
+    for tenant_id, role in roles.items():
+        async with database.tenant(tenant_id) as con:
+            added = await con.fetchval(
+                "insert into membership (tenant_id, user_id, role) values ($1, $2, $3) "
+                "on conflict (tenant_id, user_id) do nothing returning true",
+                tenant_id,
+                user_id,
+                role,
+            )
+        if not added:
+            return False
+    return True
+
+
 async def candidate(database: Database, email: str) -> Candidate | None:
     """Return who has the address, if anyone."""
     async with database.role("app") as con:

@@ -21,6 +21,10 @@ class TenantRefused(AiopsError):
     """The tenant cannot be made."""
 
 
+class SlugInvalid(TenantRefused):
+    """The tenant's slug or name is malformed."""
+
+
 class UnknownTenant(AiopsError):
     """There is no such tenant."""
 
@@ -42,9 +46,9 @@ async def create(database: Database, slug: str, name: str) -> TenantRecord:
         TenantRefused: The slug is malformed or taken, or the name is empty.
     """
     if not SLUG.fullmatch(slug):
-        raise TenantRefused(f"The slug {slug!r} must be 2 to 63 of a-z, 0-9 and -, and start with a letter or digit.")
+        raise SlugInvalid(f"The slug {slug!r} must be 2 to 63 of a-z, 0-9 and -, and start with a letter or digit.")
     if not name.strip():
-        raise TenantRefused("The tenant needs a name.")
+        raise SlugInvalid("The tenant needs a name.")
     tenant_id = uuid4()
     try:
         async with database.tenant(tenant_id) as con:

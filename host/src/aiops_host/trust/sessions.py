@@ -39,6 +39,10 @@ class PasswordRefused(AiopsError):
     """The password cannot be used."""
 
 
+class PersonRefused(AiopsError):
+    """The person cannot be made or changed."""
+
+
 class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
     """A fresh session. ``token`` is shown this once."""
 
@@ -90,6 +94,44 @@ class Sessions:
         if not token or len(token) > MAX_TOKEN_LENGTH or not token.isascii():
             return None
         return await people.find_session(self._database, token_hash(token), self._idle)
+
+
+async def create_user(
+    database: Database,
+    email: str,
+    password: str,
+    *,
+    platform_admin: bool = False,
+    roles: Mapping[UUID, TenantRole] | None = None,
+) -> bool:
+    """Make a person, or add roles to one there is, who keeps their password; return whether they are new.
+
+    Raises:
+        PasswordRefused: The address or the password is not usable.
+        PersonRefused: They are there, and are asked to become a platform administrator or belong to the tenant already.
+    """
+    known = await people.candidate(database, email)
+    if known is None:
+        await put_user(database, email, password, platform_admin=platform_admin, roles=roles)
+        return True
+    hint = f"`aiops users password {email}` gives a new password."
+    if platform_admin:
+        raise PersonRefused(f"There is a person {email} already, who was left as they are; {hint}")
+    if not await people.add_roles(database, known.user_id, roles or {}):
+        raise PersonRefused(f"{email} belongs to that tenant already and was left as they are; {hint}")
+    return False
+
+
+async def set_password(database: Database, email: str, password: str) -> None:
+    """Give a person a new password and end their sessions; their roles stay.
+
+    Raises:
+        PasswordRefused: The password is not usable.
+        PersonRefused: There is no such person.
+    """
+    if await people.candidate(database, email) is None:
+        raise PersonRefused(f"There is no person {email}; `aiops users create` makes one.")
+    await put_user(database, email, password)
 
 
 async def put_user(
