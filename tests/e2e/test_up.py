@@ -1,7 +1,9 @@
 """``aiops up``: its data, its commands, its restarts."""
 
 import os
+import re
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,36 @@ def test_a_server_that_cannot_come_back_ends_all(tmp_path: Path) -> None:
         assert "Stopped." not in program.out.read_text()
     finally:
         program.clean_up()
+
+
+def test_the_first_login_outlives_a_start_that_failed(tmp_path: Path) -> None:
+    """It is shown by the first start that succeeds; later ones say how to get a new password, whatever else is set.
+
+    The report of a part that does not start shows only lines of that start.
+    """
+    up = ("up", "--data", str(tmp_path / "data"), "--port", "0", "--admin-port", "0", "--until-stdin-closes")
+    (tmp_path / "data" / "log").mkdir(parents=True)
+    (tmp_path / "data" / "log" / "host.log").write_text("trouble of last week\n")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        failed = Program(*up, "--metrics-port", port, folder=tmp_path)
+        try:
+            assert failed.wait(END_SECONDS) == 1
+            failed.assert_gone()
+            assert f"AIOPS_METRICS_PORT {port}: Address already in use" in failed.err.read_text()
+            assert "last week" not in failed.err.read_text()
+        finally:
+            failed.clean_up()
+    for says in (
+        r"login      admin@aiops\.example  password (\S{20})",
+        r"for a new password: aiops users password admin@",
+    ):
+        program = Program(*up, folder=tmp_path, environment={"AIOPS_ENV_FILE": str(tmp_path / "nowhere")})
+        try:
+            program.await_output("Ctrl-C ends everything")
+            assert re.search(says, program.out.read_text())
+            program.end()
+        finally:
+            program.clean_up()

@@ -115,20 +115,24 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         ConfigInvalid: A value is of the wrong kind, or a file cannot be read; the message names the variable.
     """
     env = os.environ if environ is None else environ
-    if path := env.get(PREFIX + "ENV_FILE"):
-        env = {**_env_file(path), **env}
+    listed = _env_file(path) if (path := env.get(PREFIX + "ENV_FILE")) else {}
     values: dict[str, str] = {}
+    sources: dict[str, str] = {}
     for field in Settings.__struct_fields__:
         name = PREFIX + field.upper()
-        if name in env:
-            values[field] = env[name]
-        elif name + "_FILE" in env:
-            values[field] = _file(name + "_FILE", env[name + "_FILE"])
+        for given, source in ((env, ""), (listed, f" in {path}")):
+            if name in given:
+                values[field], sources[field] = given[name], source
+            elif (file := given.get(name + "_FILE")) is not None:
+                values[field], sources[field] = _file(name + "_FILE", file), f" in {file}"
+            if field in values:
+                break
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         field = str(error).rpartition("$.")[2].rstrip("`")
-        raise ConfigInvalid(f"{PREFIX}{field.upper()}: {str(error).partition(' - at')[0]}") from None
+        where = f"{PREFIX}{field.upper()}{sources.get(field, '')}"
+        raise ConfigInvalid(f"{where}: {str(error).partition(' - at')[0]}") from None
     _ = settings.backoff, settings.looks_again
     if settings.heartbeat > settings.lease / 2:
         raise ConfigInvalid(f"{PREFIX}HEARTBEAT must be at most half of {PREFIX}LEASE, or live work is taken away.")
@@ -147,8 +151,15 @@ def _delays(field: str, text: str) -> tuple[float, ...]:
 
 
 def _env_file(path: str) -> dict[str, str]:
-    lines = (line.strip() for line in _file(PREFIX + "ENV_FILE", path).splitlines())
-    return {name.strip(): value for name, _, value in (line.partition("=") for line in lines if line[:1] not in "#")}
+    found = {}
+    for number, line in enumerate(_file(PREFIX + "ENV_FILE", path).splitlines(), 1):
+        if line.strip()[:1] in ("", "#"):
+            continue
+        name, separator, value = line.strip().partition("=")
+        if not separator or not name.strip().isidentifier():
+            raise ConfigInvalid(f"{PREFIX}ENV_FILE: {path}, line {number} is not of the form NAME=value.")
+        found[name.strip()] = value
+    return found
 
 
 def _file(variable: str, path: str) -> str:
@@ -156,3 +167,5 @@ def _file(variable: str, path: str) -> str:
         return Path(path).read_text().strip()
     except OSError as error:
         raise ConfigInvalid(f"{variable}: {error.strerror}: {path}") from None
+    except UnicodeDecodeError:
+        raise ConfigInvalid(f"{variable}: not UTF-8 text: {path}") from None

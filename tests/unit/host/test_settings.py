@@ -33,6 +33,34 @@ def test_a_wrong_value_names_its_variable(variable: str, value: str) -> None:
         read_settings({variable: value})
 
 
+def test_a_wrong_value_names_the_file_it_came_from(tmp_path: Path) -> None:
+    """A wrong value of a settings file is refused with the file's name, in either way a file can be named."""
+    file = tmp_path / "aiops.env"
+    file.write_text("AIOPS_PORT=99999\n")
+    with pytest.raises(ConfigInvalid, match=f"^AIOPS_PORT in {file}: "):
+        read_settings({"AIOPS_ENV_FILE": str(file)})
+    assert read_settings({"AIOPS_ENV_FILE": str(file), "AIOPS_PORT": "1"}).port == 1
+    (tmp_path / "port").write_text("many")
+    with pytest.raises(ConfigInvalid, match=f"^AIOPS_PORT in {tmp_path / 'port'}: "):
+        read_settings({"AIOPS_PORT_FILE": str(tmp_path / "port")})
+
+
+@pytest.mark.parametrize("line", ["AIOPS_PORT 9000", "export AIOPS_PORT=9000", "=9000"])
+def test_a_line_that_sets_nothing_is_named(tmp_path: Path, line: str) -> None:
+    """A line of a settings file that is not NAME=value is refused by file and number; comments and gaps are fine."""
+    file = tmp_path / "aiops.env"
+    file.write_text(f"# where it = listens\n\n{line}\n")
+    with pytest.raises(ConfigInvalid, match=f"^AIOPS_ENV_FILE: {file}, line 3 is not of the form NAME=value"):
+        read_settings({"AIOPS_ENV_FILE": str(file)})
+
+
+def test_a_settings_file_of_bytes_is_refused(tmp_path: Path) -> None:
+    """A file that is no text is named, without a traceback."""
+    (tmp_path / "key").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigInvalid, match="AIOPS_ENV_FILE: not UTF-8 text"):
+        read_settings({"AIOPS_ENV_FILE": str(tmp_path / "key")})
+
+
 def test_a_missing_file_names_its_variable(tmp_path: Path) -> None:
     """A file that cannot be read is named with the variable that names it."""
     with pytest.raises(ConfigInvalid, match="AIOPS_REDIS_URL_FILE"):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self, TypeAlias
 
+from aiops_core.errors import ConfigInvalid
 from aiops_host.cli.program import run_async
 from aiops_host.cli.servers import KeptServer
 from aiops_host.data.migrate import LOGIN_ROLES, migrate
@@ -25,7 +26,7 @@ from aiops_host.embedded import (
     FolderRefused,
     unavailable_reason,
 )
-from aiops_host.settings import Settings
+from aiops_host.settings import Settings, read_settings
 from aiops_host.trust.vault import create_key_file
 
 ENV_FILE = "aiops.env"
@@ -61,11 +62,13 @@ class Installation:
 
         Raises:
             FolderRefused: Another installation runs in the folder, or it cannot be made.
+            ConfigInvalid: A part cannot listen where it is to.
             EmbeddedServerFailed: PostgreSQL is not installed or does not start.
             MigrationRefused: The database cannot be migrated.
         """
         with ExitStack() as stack:
             home = _home(folder, stack)
+            _check_listen(listen)
             servers: list[KeptServer] = []
 
             def keep(name: str, server: EmbeddedPostgres | EmbeddedRedis) -> None:
@@ -174,7 +177,28 @@ def _redis(home: Path, keep: Keep, say: Callable[[str], None]) -> str:
     return server.url
 
 
+def _check_listen(listen: Mapping[str, str]) -> None:
+    """Refuse an address that is taken before anything starts, in the words of who starts it."""
+    for part, prefix, option in (("host", "AIOPS_", "--port"), ("dashboard", "AIOPS_ADMIN_", "--admin-port")):
+        host, port = listen[f"{prefix}HOST"], int(listen[f"{prefix}PORT"])
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as error:
+            raise ConfigInvalid(
+                f"The {part} cannot listen on {host}:{port}: {error.strerror}. Choose another port with {option}."
+            ) from None
+
+
 def _write_env(path: Path, environment: Mapping[str, str]) -> None:
+    """Write what commands read, once all of it is known to be readable.
+
+    Raises:
+        ConfigInvalid: A value is of the wrong kind.
+    """
+    read_settings(environment)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as handle:
         handle.writelines(f"{name}={value}\n" for name, value in environment.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,7 +13,7 @@ from aiops_core.errors import AiopsError, ConfigInvalid, PluginConflict
 from aiops_core.plugins import PluginManager, explain, load_plugins
 from aiops_core.specs import CommandSpec
 from aiops_host.cli.program import EXIT_MISUSE, EXIT_PROBLEM
-from aiops_host.settings import read_settings
+from aiops_host.settings import Settings, read_settings
 
 
 class Commands(click.Group):
@@ -70,10 +71,18 @@ def _version(version: bool) -> None:
         raise SystemExit(0)
 
 
+def _blocked() -> frozenset[str]:
+    """Return which plugins not to load; a wrong setting is refused by the command that needs it, not by `--help`."""
+    try:
+        return read_settings().blocked
+    except ConfigInvalid:
+        return Settings(blocked_plugins=os.environ.get("AIOPS_BLOCKED_PLUGINS", "")).blocked
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``aiops`` with the arguments; return 0 for ok, 1 for a problem found, 2 for misuse or a refused start."""
     try:
-        plugins = load_plugins(blocked=read_settings().blocked)
+        plugins = load_plugins(blocked=_blocked())
         _ = plugins.registry
         return Commands(plugins).main(args=argv, prog_name="aiops", standalone_mode=False) or 0
     except SystemExit as stop:

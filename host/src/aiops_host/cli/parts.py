@@ -58,17 +58,20 @@ class Part:
     said: dict[str, Any] = field(default_factory=dict)
     _keeper: subprocess.Popen[bytes] | None = None
     _ends: list[float] = field(default_factory=list)
+    _begins_at: int = 0
 
     def start(self) -> None:
         """Start the part; :meth:`await_ready` waits for it."""
         command = [sys.executable, "-m", "aiops_host.cli.main", self.name, *self.arguments]
+        inherited = {name: value for name, value in os.environ.items() if name != "AIOPS_ENV_FILE"}
         with self.log.open("ab") as log:
+            self._begins_at = log.tell()
             self._keeper = subprocess.Popen(
                 ["/bin/sh", "-c", _KEEPER, "keeper", *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, **self.environment},
+                env=inherited | dict(self.environment),
                 start_new_session=True,
             )
 
@@ -150,7 +153,8 @@ class Part:
 
     def _failed(self, what: str, kind: type[PartFailed] = PartFailed) -> PartFailed:
         try:
-            tail = " ".join(self.log.read_text(errors="replace").split("\n")[-6:]).strip()
+            said = self.log.read_bytes()[self._begins_at :].decode(errors="replace")
+            tail = " ".join(said.split("\n")[-6:]).strip()
         except OSError:
             tail = ""
         return kind(f"aiops {self.name} {what}. The end of {self.log}: {tail or 'nothing'}")

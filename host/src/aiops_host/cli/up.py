@@ -18,15 +18,24 @@ from aiops_host.cli.program import run, run_async
 from aiops_host.settings import Settings, read_settings
 
 WATCH_SECONDS = 0.5
+PORT = click.IntRange(0, 65535)
+FIRST_ADMINISTRATOR = "admin@aiops.example"
 
 
 @click.command()
 @click.option("--data", "folder", type=click.Path(path_type=Path), help="Where everything is kept")
 @click.option("--fresh", is_flag=True, help="Keep nothing: a temporary folder, removed at the end")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on")
-@click.option("--port", default=8000, show_default=True, help="Port of the host; 0 chooses a free one")
-@click.option("--admin-port", default=8001, show_default=True, help="Port of the dashboard; 0 chooses a free one")
-@click.option("--metrics-port", default=0, help="Port of the host's /metrics, the worker's is the next; 0: free ones")
+@click.option("--port", type=PORT, default=8000, show_default=True, help="Port of the host; 0 chooses a free one")
+@click.option(
+    "--admin-port", type=PORT, default=8001, show_default=True, help="Port of the dashboard; 0 chooses a free one"
+)
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65534),
+    default=0,
+    help="Port of the host's /metrics, the worker's is the next; 0: free ones",
+)
 @click.option("--state-file", type=click.Path(path_type=Path), help="Write addresses and process ids here when ready")
 @click.option("--until-stdin-closes", is_flag=True, help="End when standard input closes, for programs that start this")
 def up(folder: Path | None, fresh: bool, **options: Any) -> int:
@@ -129,14 +138,13 @@ def _local_url(host: str, port: str) -> str:
 
 
 def _first_login(installation: Any) -> tuple[str, str] | None:
-    """Make the first platform administrator of a new installation."""
-    marker = installation.folder / "first-login-made"
-    if marker.exists():
+    """Make the first platform administrator of an installation that never showed one; anew if a start failed."""
+    if _first_login_marker(installation).exists():
         return None
     from aiops_host.data.session import Database  # noqa: PLC0415 - as above
     from aiops_host.trust.sessions import put_user  # noqa: PLC0415
 
-    email, password = "admin@aiops.example", secrets.token_urlsafe(15)
+    email, password = FIRST_ADMINISTRATOR, secrets.token_urlsafe(15)
 
     async def work() -> None:
         database = await Database.open({"app": installation.environment["AIOPS_DATABASE_URL"]}, {"app": 2})
@@ -146,8 +154,12 @@ def _first_login(installation: Any) -> tuple[str, str] | None:
             await database.close()
 
     run_async(work)
-    marker.touch(mode=0o600)
     return email, password
+
+
+def _first_login_marker(installation: Any) -> Path:
+    marker: Path = installation.folder / "first-login-made"
+    return marker
 
 
 def _announce(installation: Any, parts: dict[str, Any], state_file: Path | None, login: tuple[str, str] | None) -> None:
@@ -158,6 +170,9 @@ def _announce(installation: Any, parts: dict[str, Any], state_file: Path | None,
         _say(f"metrics    {url} of the {name}")
     if login:
         _say(f"login      {login[0]}  password {login[1]}  (shown this once)")
+        _first_login_marker(installation).touch(mode=0o600)
+    else:
+        _say(f"login      {FIRST_ADMINISTRATOR}; for a new password: aiops users password {FIRST_ADMINISTRATOR}")
     _say(f"commands   AIOPS_ENV_FILE={installation.folder}/aiops.env aiops tenants create --help")
     _say("Ctrl-C ends everything; the data stays")
 

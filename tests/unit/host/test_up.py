@@ -1,0 +1,53 @@
+"""``aiops up`` before anything is started, and the program whatever its settings are."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def aiops(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AIOPS_")}
+    command = [sys.executable, "-m", "aiops_host.cli.main", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**clean, **environment}, stdin=subprocess.DEVNULL
+    )
+
+
+@pytest.mark.parametrize("option", ["--port", "--admin-port", "--metrics-port"])
+def test_a_port_there_is_not_is_refused(tmp_path: Path, option: str) -> None:
+    """A number no port can have ends it with 2 and leaves nothing behind that later starts would trip over."""
+    done = aiops("up", "--data", str(tmp_path / "data"), option, "99999")
+    assert (done.returncode, "99999 is not in the range 0<=x<=6553" in done.stderr) == (2, True)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_taken_port_is_refused_in_the_words_of_up(tmp_path: Path) -> None:
+    """Before anything starts, with the option that chooses another port, and without settings left behind."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for option in ("--port", "--admin-port"):
+            others = {"--port": "0", "--admin-port": "0", option: port}
+            done = aiops("up", "--data", str(tmp_path), *(word for pair in others.items() for word in pair))
+            assert done.returncode == 2
+            assert f"127.0.0.1:{port}: Address already in use. Choose another port with {option}." in done.stderr
+    assert not (tmp_path / "aiops.env").exists()
+
+
+@pytest.mark.parametrize("content", [None, "AIOPS_PORT=99999\n", "no setting at all\n", "\ufffd"])
+def test_help_needs_no_settings(tmp_path: Path, content: str | None) -> None:
+    """Help and version are there with a settings file that is missing or wrong; what needs settings names the file."""
+    file = tmp_path / "aiops.env"
+    if content:
+        file.write_text(content)
+    for arguments in (("--help",), ("--version",), ("up", "--help"), ("users", "create", "--help")):
+        assert aiops(*arguments, AIOPS_ENV_FILE=str(file)).returncode == 0, arguments
+    refused = aiops("tenants", "list", AIOPS_ENV_FILE=str(file))
+    assert (refused.returncode, str(file) in refused.stderr) == (2, True)
+    assert "Traceback" not in refused.stderr
