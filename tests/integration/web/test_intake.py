@@ -159,6 +159,30 @@ async def test_every_refusal_is_the_same_to_the_byte(door: Door, doors: tuple[Do
     assert await rows(opened, door) == []
 
 
+async def test_every_refusal_is_told_to_whoever_runs_it(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    """An unknown address is logged by its beginning, which nobody could post with; other refusals by connection."""
+    caplog.set_level("INFO", "aiops_host.web.receiving")
+    unknown, connection = uuid4().hex, door.connection.connection_id
+    said = []
+    for path, headers in (
+        (f"/webhooks/postbox/{unknown}", {}),
+        (f"/webhooks/nothing/{door.connection.endpoint_id}", {}),
+        ("/webhooks/postbox/a%0Ab", {}),
+        (door.path, {SIGNATURE: "sha256=" + "0" * 64}),
+        (door.path, {"x-postbox-break": "1"}),
+    ):
+        caplog.clear()
+        await door.http.post(path, content=webhook_body(), headers=headers)
+        said.append([r.getMessage() for r in caplog.records if r.name == "aiops_host.web.receiving"])
+    assert said == [
+        [f"webhook refused: unknown address /postbox/{unknown[:6]}…"],
+        [f"webhook refused: unknown address /nothing/{door.connection.endpoint_id[:6]}…"],
+        ["webhook refused: unknown address /postbox/a b…"],
+        [f"webhook refused: signature, connection {connection}"],
+        [f"postbox failed to judge a webhook of connection {connection}: RuntimeError: the judge broke"],
+    ]
+
+
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
 async def test_a_body_above_the_limit_is_refused(door: Door, opened: Database, announced: bool) -> None:
     """A body of more than 1 MiB is answered 413 whether or not its size was announced; exactly 1 MiB is taken."""

@@ -100,6 +100,12 @@ class Receiver:
             known = await self._endpoint(endpoint_id)
             if known is None or known.row.ticketing_tool != ticketing_tool:
                 self._pretend(request.body)
+                # Enough to tell a mistyped address from a stranger's guesses, too little to post with.
+                log.info(
+                    "webhook refused: unknown address /%s/%s…",
+                    _printable(ticketing_tool[:63]),
+                    _printable(endpoint_id[:6]),
+                )
                 raise WebhookRejected(check="endpoint")
             with bound(tenant_id=known.row.tenant_id):
                 new = _delivery(known, request, self._proof(known, request), parent)
@@ -146,15 +152,16 @@ class Receiver:
             log.error("webhooks cannot be judged: %s", error)
             raise IntakeUnavailable from None
         except WebhookRejected as error:
-            log.info("webhook refused: %s", error.check)
+            log.info("webhook refused: %s, connection %s", error.check, known.row.connection_id)
             if error.check != "signature":
                 self._pretend(request.body)
             raise
         except Exception as error:  # isolation: what a plugin cannot judge is not proven
-            log.warning("%s failed to judge a webhook: %s", known.row.ticketing_tool, explain(error))
+            name, connection = known.row.ticketing_tool, known.row.connection_id
+            log.warning("%s failed to judge a webhook of connection %s: %s", name, connection, explain(error))
             raise WebhookRejected(check="plugin") from None
         if not _is_proof(proof):
-            log.warning("%s answered no usable proof", known.row.ticketing_tool)
+            log.warning("%s answered no usable proof, connection %s", known.row.ticketing_tool, known.row.connection_id)
             raise WebhookRejected(check="plugin")
         return proof
 
