@@ -1,5 +1,6 @@
 """Which of the found items really fit a ticket."""
 
+import pytest
 from tests.unit.agents.records import ARTICLE, CABLE, DRIVER, SPOOLER, TICKET, VPN, changed, past
 
 from aiops_agents.enhance.relevance import alike_articles, alike_tickets, named_most, nearest_tickets
@@ -106,6 +107,49 @@ def test_an_article_is_found_through_the_closest_past_ticket() -> None:
 def test_an_article_clearly_about_the_ticket_needs_no_past_ticket() -> None:
     """An article that shares many of the ticket's own words fits by itself."""
     assert _refs(alike_articles(TEXT, _scored(ARTICLE), None)) == ["KB-7"]
+
+
+JAMS = Evidence(
+    source="article", ref="printer-jam", title="Printer jams", text="Open the tray and clean the pickup rollers."
+)
+DOWN = Evidence(source="article", ref="vpn", title="VPN down", text="Restart the tunnel on the gateway.")
+SEVEN = "since seven o'clock, reception cannot hand letters over and the courier waits outside for ours"
+
+
+@pytest.mark.parametrize(
+    ("title", "ticket"),
+    [
+        ("Printer jams", f"Printer in room 3 jams again\nHappens {SEVEN}"),
+        ("Printer jam", f"Printer in room 3 jams again\nHappens {SEVEN}"),
+        ("Printer jams: tray, rollers, fuser and when to call", f"Printer in room 3 jams again\nHappens {SEVEN}"),
+        ("Printer jams", f"Reception stands still\nThe printer jams {SEVEN}"),
+        ("Printers", f"Printer in room 3 crumples paper\nHappens {SEVEN}"),
+    ],
+)
+def test_an_article_whose_title_the_ticket_names_is_kept(title: str, ticket: str) -> None:
+    """In a new tenant, without a past ticket and with few shared words, two words of its title or a whole short one do."""
+    assert _refs(alike_articles(ticket, _scored(changed(JAMS, title=title)), None)) == ["printer-jam"]
+
+
+@pytest.mark.parametrize(
+    ("title", "ticket"),
+    [
+        ("Rooms", f"Fish tank gone green\nIt stands in the waiting room {SEVEN}"),
+        ("Printer jams: tray, rollers, fuser", f"Reception stands still\nThe printer jams {SEVEN}"),
+        ("Plotters and printers", f"Printer in room 3 crumples paper\nHappens {SEVEN}"),
+        ("How to", f"How to begin\nHappens {SEVEN}"),
+    ],
+)
+def test_an_article_whose_title_only_touches_the_ticket_is_dropped(title: str, ticket: str) -> None:
+    """One word of a longer title, a few of a description, or a title that says nothing do not make it fit."""
+    article = changed(JAMS, title=title, text="See the shelf.")
+    assert alike_articles(ticket, _scored(article), None) == []
+
+
+def test_an_article_named_by_the_ticket_stays_beside_one_that_fits_better() -> None:
+    """A short article is not pushed out by a long one that shares more words."""
+    ticket = f"{TICKET.title}, VPN down too\n{TICKET.description}"
+    assert _refs(alike_articles(ticket, _scored(ARTICLE, DOWN), None)) == ["KB-7", "vpn"]
 
 
 def test_assets_others_name_come_first() -> None:

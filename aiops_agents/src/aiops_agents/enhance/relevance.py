@@ -30,6 +30,9 @@ MIN_SHARED_ARTICLE = 3
 MIN_KIN_ARTICLE = 7.5
 """An article not clearly about the ticket must share this much with it, with the closest past ticket counted half."""
 
+NAMES = 2
+"""Words of its title by which a ticket names an article."""
+
 TRUST = 0.5
 """Power of the tool's own score: it knows how rare a word is in all records, but saw the request's words only."""
 
@@ -83,17 +86,22 @@ def alike_tickets(ticket: str, found: Sequence[Evidence]) -> list[Fitting]:
 
 
 def alike_articles(ticket: str, found: Sequence[Evidence], closest: Evidence | None) -> list[Fitting]:
-    """Return the articles about the ticket, or about the closest past ticket: a requester lacks an article's words."""
-    wanted = terms(ticket)
+    """Return the articles about the ticket, or about the closest past ticket: a requester lacks an article's words.
+
+    One whose title names what the ticket is about stays, however short it is and whatever fits better.
+    """
+    wanted, said = terms(ticket), _singular(terms(ticket.partition("\n")[0]))
     needed = _needed(wanted)
     known = _words_of(closest) - wanted if closest else frozenset()
-    fitting = []
+    fitting, named = [], set()
     for r in _read(found, ticket):
         own, kin = len(r.shared), len(r.words & known) / 2
-        if own > needed or (own >= MIN_SHARED_ARTICLE and own + kin >= MIN_KIN_ARTICLE):
+        if _named(_singular(terms(r.item.title)), said, _singular(wanted)):
+            named.add(r.item.ref)
+        if r.item.ref in named or own > needed or (own >= MIN_SHARED_ARTICLE and own + kin >= MIN_KIN_ARTICLE):
             fitting.append(Fitting(r.item, own + kin))
     fitting.sort(key=lambda f: -f.fit)
-    return [f for f in fitting if f.fit >= OF_THE_BEST * fitting[0].fit]
+    return [f for f in fitting if f.item.ref in named or f.fit >= OF_THE_BEST * fitting[0].fit]
 
 
 def named_most(assets: Sequence[Evidence], others: Iterable[Evidence]) -> list[Fitting]:
@@ -131,6 +139,19 @@ def _weights(shared: Sequence[frozenset[str]], title: frozenset[str]) -> dict[st
 def _needed(wanted: frozenset[str]) -> int:
     ordinary = min(max(math.ceil(len(wanted) / 4), 1), MIN_SHARED)
     return ordinary + max(len(wanted) - LONG, 0) // 20
+
+
+def _named(title: frozenset[str], said: frozenset[str], wanted: frozenset[str]) -> bool:
+    """Return whether an article's title stands in the ticket: two words of it, or its only one, in the ticket's title.
+
+    Elsewhere in the ticket it must stand whole: a long description has two words of many titles.
+    """
+    return bool(title) and (len(title & said) >= min(len(title), NAMES) or (len(title) >= NAMES and title <= wanted))
+
+
+def _singular(words: frozenset[str]) -> frozenset[str]:
+    """Return the words alike in number: a short one, such as *jams*, keeps its ending as a stem."""
+    return frozenset(word.removesuffix("s") for word in words)
 
 
 def _words_of(item: Evidence) -> frozenset[str]:
