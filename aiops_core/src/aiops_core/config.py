@@ -153,6 +153,7 @@ def _schema(target: type) -> dict[str, Any]:
 
 
 _TAKEN = object()
+_ADDRESS = "matching regex '^https?://"
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(.+)`", re.DOTALL)
 
 
@@ -162,6 +163,8 @@ def _explained(config_type: type[PluginConfig], error: str) -> str:
     path = at.removesuffix("`").lstrip(".")
     field = _FIELD.fullmatch(what)
     if field is None:
+        if _ADDRESS in what:
+            what = "must begin with http:// or https:// and a host's name, without user, '?' or '#'."
         return f"{path}: {what}" if path else what
     whole = f"{path}.{field[2]}" if path else field[2]
     if field[1] == "missing required":

@@ -217,6 +217,7 @@ def test_what_an_import_leaves_out_is_told(aiops: Aiops, tmp_path: Path, capsys:
         ("[1]", "this is JSON, but no object of fields and values"),
         ('{"colour": "red"}', "colour: there is no such field; there are: base_url, edition, email,"),
         ('{"base_url": "https://j.example", "email": 7}', "email: Expected `str"),
+        ('{"base_url": "j.example"}', "base_url: must begin with http:// or https://"),
     ],
 )
 def test_a_configuration_that_does_not_fit_says_where(aiops: Aiops, tmp_path: Path, text: str, says: str) -> None:
@@ -230,7 +231,7 @@ def test_a_configuration_that_does_not_fit_says_where(aiops: Aiops, tmp_path: Pa
 
     assert says in error
     assert "JiraConfig" not in error
-    assert "there is no" in says or "Expected `" in says or str(file) in error
+    assert "there is no" in says or "Expected `" in says or "must begin" in says or str(file) in error
 
 
 @pytest.mark.parametrize(

@@ -130,3 +130,31 @@ def test_a_missing_file_and_an_empty_folder(tmp_path: Path) -> None:
         read_tickets(tmp_path / "none.csv")
     with pytest.raises(FileRefused, match=r"holds no \.md file"):
         read_articles(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("t.csv", b"ticket_id;title\n1;Mail\n", "separated by ';'? Commas are needed"),
+        ("t.csv", b"ticket_id\ttitle\n1\tMail\n", "separated by '\\t'? Commas are needed"),
+        ("t.csv", "ticket_id,title\n1,Müller\n".encode("cp1252"), "not UTF-8 text; save it as CSV UTF-8"),
+        ("t.json", b"\xff", "not UTF-8 text; save it as UTF-8"),
+    ],
+)
+def test_a_file_as_a_spreadsheet_saves_it_is_explained(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+    """Other separators and encodings are refused with how to save the file."""
+    file = tmp_path / name
+    file.write_bytes(content)
+    with pytest.raises(FileRefused) as refused:
+        read_tickets(file)
+    assert says in str(refused.value)
+
+
+def test_an_article_from_one_file(tmp_path: Path) -> None:
+    """A single Markdown file is an article with its name as slug, as it would be from its folder."""
+    file = written(tmp_path, "vpn.md", "---\ntags: net\n---\n# VPN drops\nDo it.")
+    (article,) = read_articles(file)
+    assert article == read_articles(tmp_path)[0]
+    assert (article.slug, article.title, article.tags) == ("vpn", "VPN drops", ("net",))
+    with pytest.raises(FileRefused, match=r"empty\.md has no text"):
+        read_articles(written(tmp_path, "empty.md", ""))

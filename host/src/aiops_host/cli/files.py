@@ -78,7 +78,7 @@ def read_assets(path: Path, tell: Tell = _tell_nobody) -> list[Asset]:
 
 
 def read_articles(path: Path, tell: Tell = _tell_nobody) -> list[Article]:
-    """Read articles from a folder of Markdown files, or from CSV or a JSON list.
+    """Read articles from a Markdown file or a folder of them, or from CSV or a JSON list.
 
     A Markdown file may begin with ``title``, ``url``, ``updated`` and ``tags`` as ``key: value`` lines between two
     lines of ``---``; its name without ending is the slug. One without text is left out, which ``tell`` hears.
@@ -88,11 +88,15 @@ def read_articles(path: Path, tell: Tell = _tell_nobody) -> list[Article]:
     Raises:
         FileRefused: The file is missing, of another kind, or a row lacks what is needed.
     """
-    if not path.is_dir():
+    one = path.suffix.lower() == ".md" and not path.is_dir()
+    if not one and not path.is_dir():
         return _records(path, _article, ARTICLE, tell)
-    files = {file: _markdown(file, path) for file in sorted(path.rglob("*.md"))}
+    found = [path] if one else sorted(path.rglob("*.md"))
+    files = {file: _markdown(file, path.parent if one else path) for file in found}
     written = {file: row for file, row in files.items() if row["body"]}
     if not written:
+        if one:
+            raise FileRefused(f"{path} has no text.")
         raise FileRefused(f"{path} holds no .md file{' that has text' if files else ''}.")
     for file in files.keys() - written.keys():
         tell(f"{file} has no text and is left out.")
@@ -117,9 +121,11 @@ def _converted(convert: Callable[[Row], T], row: Row, where: str) -> T:
 def _rows(path: Path, columns: Columns) -> Iterator[tuple[int, Row]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise FileRefused(f"{path}: {why}.") from None
+    except OSError as error:
+        raise FileRefused(f"{path}: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        how = "CSV UTF-8" if path.suffix.lower() == ".csv" else "UTF-8"
+        raise FileRefused(f"{path}: not UTF-8 text; save it as {how}.") from None
     if path.suffix.lower() == ".csv":
         csv.field_size_limit(MAX_FIELD_CHARACTERS)
         return _csv_rows(text, path, columns)
@@ -135,6 +141,10 @@ def _csv_rows(text: str, path: Path, columns: Columns) -> Iterator[tuple[int, Ro
         reader.fieldnames = names
         if missing := [name for name in columns.needed if name not in names]:
             there = ", ".join(names) or "none"
+            if len(names) == 1 and (separator := next((c for c in ";\t" if c in names[0]), None)):
+                raise FileRefused(
+                    f"{path}: separated by {separator!r}? Commas are needed; there is one column: {there}."
+                )
             raise FileRefused(
                 f"{path}: the column {missing[0]!r} is missing; needed are {', '.join(columns.needed)}, there are: {there}."
             )
@@ -155,8 +165,10 @@ def _json_rows(text: str, path: Path) -> Iterator[tuple[int, Row]]:
 def _markdown(file: Path, root: Path) -> Row:
     try:
         text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileRefused(f"{file}: {error}.") from None
+    except OSError as error:
+        raise FileRefused(f"{file}: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise FileRefused(f"{file}: not UTF-8 text; save it as UTF-8.") from None
     facts: dict[str, Any] = {}
     lines = text.splitlines()
     if lines and lines[0].strip() == "---" and "---" in (line.strip() for line in lines[1:]):

@@ -19,7 +19,7 @@ knowledge = click.Group("knowledge", help="Import a tenant's articles.", no_args
 def import_(path: Path, slug: str, as_json: bool) -> None:
     """Import articles: Markdown files, CSV or JSON.
 
-    PATH is a folder of Markdown files, a CSV or a JSON file. Known articles are brought up to date; a Markdown file
+    PATH is a Markdown file or a folder of them, a CSV or a JSON file. Known articles are brought up to date; a Markdown file
     without text is left out.
 
     Columns: slug, title and body are needed; url, updated and tags separated by commas may be there. A Markdown file
