@@ -146,9 +146,10 @@ async def test_a_route_that_asks_for_nothing_is_refused(
 async def test_roles_bound_what_a_person_may_do(http: httpx.AsyncClient, staff: Staff, door: Door) -> None:
     """Reading is for all, replaying for technicians, connections for administrators, tenants for the platform."""
     delivery = await delivered(door)  # queued already: whoever may replay it is told so
-    replay, pause = (
+    replay, pause, resume = (
         f"/api/v1/deliveries/{delivery}/replay",
         f"/api/v1/connections/{door.connection.connection_id}/pause",
+        f"/api/v1/connections/{door.connection.connection_id}/resume",
     )
 
     async def statuses(headers: dict[str, str], tenant: str = "") -> list[int]:
@@ -156,14 +157,15 @@ async def test_roles_bound_what_a_person_may_do(http: httpx.AsyncClient, staff: 
             (await http.get("/api/v1/deliveries" + tenant, headers=headers)).status_code,
             (await http.post(replay + tenant, headers=headers, json={})).status_code,
             (await http.post(pause + tenant, headers=headers)).status_code,
+            (await http.post(resume + tenant, headers=headers)).status_code,
             (await http.get("/api/v1/tenants", headers=headers)).status_code,
         ]
 
-    assert await statuses(staff.reader_a) == [200, 403, 403, 403]
-    assert await statuses(staff.technician_a) == [200, 409, 403, 403]
-    assert await statuses(staff.admin_a) == [200, 409, 200, 403]
-    assert await statuses(staff.platform, "?tenant=tenant-a") == [200, 409, 200, 200]
-    assert await statuses(staff.admin_b) == [200, 404, 404, 403]
+    assert await statuses(staff.reader_a) == [200, 403, 403, 403, 403]
+    assert await statuses(staff.technician_a) == [200, 409, 403, 403, 403]
+    assert await statuses(staff.admin_a) == [200, 409, 200, 200, 403]
+    assert await statuses(staff.platform, "?tenant=tenant-a") == [200, 409, 200, 200, 200]
+    assert await statuses(staff.admin_b) == [200, 404, 404, 404, 403]
 
 
 async def test_another_tenants_ids_are_like_random_ones(
