@@ -122,6 +122,21 @@ def test_backends_are_listed_and_shown(aiops: Aiops, tmp_path: Path) -> None:
     assert "it has: litellm, offline." in aiops("backends", "show", "openai", "--tenant", "acme", code=1)
 
 
+def test_two_backends_share_no_position(aiops: Aiops, tmp_path: Path) -> None:
+    """A taken place in the order is refused, naming who has it and a free one; one's own may be set again."""
+    aiops("tenants", "create", "acme")
+    file = tmp_path / "models.json"
+    file.write_text(json.dumps({"models": [{"model": "openai/a"}]}))
+    litellm = ("backends", "set", "litellm", "--tenant", "acme", "--config", file)
+    offline = ("backends", "set", "offline", "--tenant", "acme")
+    aiops(*litellm)
+    aiops(*litellm)
+    assert "position 0 is taken by litellm; lower is asked first, and 1 is free." in aiops(*offline, code=2)
+    aiops(*offline, "--position", "1")
+    listed = aiops("backends", "list", "--tenant", "acme", "--json")
+    assert [(b["name"], b["position"]) for b in listed] == [("litellm", 0), ("offline", 1)]
+
+
 def test_a_connection_answers_to_its_name(aiops: Aiops, jira_config: Path) -> None:
     """Commands take a connection's id or name; for another the refusal names those there are."""
     aiops("tenants", "create", "acme")

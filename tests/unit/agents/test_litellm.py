@@ -213,11 +213,17 @@ async def test_a_silent_model_leaves_time_for_the_next() -> None:
 
 
 async def test_a_refused_connection_is_unavailable() -> None:
-    """Where nothing listens the model could not be reached, which may pass."""
+    """Where nothing listens the model could not be reached, which may pass, but not while somebody waits."""
+    pauses = Pauses()
     async with llm_stub(says(ANSWER)) as stub:
         closed = stub.url
-    with pytest.raises(LLMUnavailable, match="could not be reached"):
-        await _backend(closed).complete(make_request())
+    for url in (closed, closed.replace("127.0.0.1", "localhost")):
+        with pytest.raises(LLMUnavailable, match="could not be reached: nothing listens at its address"):
+            await _backend(url, pauses=pauses).complete(make_request())
+    async with llm_stub(says(ANSWER)) as stub:
+        completion = await _backend(closed, stub.url, pauses=pauses).complete(make_request())
+    assert completion.model == "openai/model-2"
+    assert pauses.seconds == []
 
 
 async def test_an_endless_answer_is_cut_off_and_not_repeated() -> None:

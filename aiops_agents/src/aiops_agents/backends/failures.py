@@ -31,10 +31,11 @@ _BY_TYPE = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """``sentence`` reads on after the model's name; ``again`` says whether a retry can help."""
+    """``sentence`` reads on after the model's name; ``again`` says whether a retry can help, ``soon`` within seconds."""
 
     sentence: str
     again: bool
+    soon: bool = True
     retry_after: float | None = None
     status: int | None = None
 
@@ -50,7 +51,12 @@ def explained(error: BaseException, seconds: float) -> Failure:
     if any(isinstance(cause, AnswerTooLong) for cause in causes):
         return Failure(sentence="sent an answer without end or in an unexpected encoding", again=False)
     if any(isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout) for cause in causes):
-        return Failure(sentence="could not be reached", again=True)
+        refused = any(isinstance(cause, ConnectionRefusedError) for cause in causes)
+        return Failure(
+            sentence=f"could not be reached{': nothing listens at its address' if refused else ''}",
+            again=True,
+            soon=not refused,
+        )
     names = {cls.__name__ for cls in type(error).__mro__}
     if names & {"Timeout", "APITimeoutError", "TimeoutError"}:
         return timed_out(seconds)
@@ -99,4 +105,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
+        if isinstance(error, BaseExceptionGroup):  # one per address of a name such as localhost
+            for one in error.exceptions:
+                yield from _chain(one)
         error = error.__cause__ or error.__context__

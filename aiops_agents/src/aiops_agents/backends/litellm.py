@@ -100,7 +100,8 @@ class LiteLLMBackend(LLMBackend):
             except _Failed as failed:
                 failure = failed.failure
                 delay = failure.retry_after if failure.retry_after is not None else wait
-                if not failure.again or wait is None or delay is None or time.monotonic() + delay >= until:
+                helps = failure.again and failure.soon
+                if not helps or wait is None or delay is None or time.monotonic() + delay >= until:
                     raise
             await self._pause(delay)
         raise AssertionError("the last try returns or raises")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, NoReturn, cast, get_args
 from uuid import UUID, uuid4
 
@@ -250,11 +251,13 @@ async def set_plugin_setting(
 
     Raises:
         UnknownContribution: No installed plugin provides it.
-        ConfigInvalid: A value is missing, unknown or of the wrong kind.
+        ConfigInvalid: A value is missing, unknown or of the wrong kind, or another backend has the position.
     """
     config_type = _config_type(registry, new.kind, new.name)
     plain, fresh = split_secrets(config_type, new.config)
     async with database.tenant(tenant_id) as con:
+        if new.kind == "llm-backend":
+            _check_position(new, await stored.settings_of(con, new.kind))
         stale = [s.name for s in await stored.newest_secrets(con, new.kind, new.name) if "." in s.name]
         await stored.delete_secrets(con, new.kind, new.name, stale)
         kept = {s.name: out_of_reach(new.kind, s.name) for s in await stored.newest_secrets(con, new.kind, new.name)}
@@ -306,6 +309,16 @@ def _check(new: NewConnection, registry: Registry) -> None:
         raise ConfigInvalid(f"run_on: {unknown[0]!r} is none of {', '.join(kinds)}.")
     if wrong := [host for host in new.link_hosts if not HOST.fullmatch(host)]:
         raise ConfigInvalid(f"link_hosts: {wrong[0]!r} is no host's name such as wiki.example.com.")
+
+
+def _check_position(new: NewSetting, there: Sequence[SettingRecord]) -> None:
+    """Refuse a place in the order that another backend has: nobody could tell which of the two is asked first."""
+    taken = {record.position: record.name for record in there if record.name != new.name}
+    if new.position in taken:
+        free = next(position for position in count() if position not in taken)
+        raise ConfigInvalid(
+            f"position {new.position} is taken by {taken[new.position]}; lower is asked first, and {free} is free."
+        )
 
 
 def _new_record(tenant_id: UUID, new: NewConnection, plain: Mapping[str, Any]) -> ConnectionRecord:
