@@ -16,6 +16,7 @@ from benchmarks.faults.world import World
 
 RESENDS = 400
 PAUSE_SECONDS = 0.25
+IDLE_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 ACCEPTED = 202
 UNAVAILABLE = 503
@@ -69,7 +70,7 @@ class Lines:
         """Take the host's port; without ``keep`` every request has a connection of its own."""
         self._port = port
         self._keep = keep
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter, float]] = []
 
     async def post(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
         """Send one request and return status, headers and body.
@@ -78,10 +79,7 @@ class Lines:
             ConnectionRefusedError: Nothing listens.
             OSError, asyncio.IncompleteReadError: The connection was cut.
         """
-        if self._idle:
-            reader, writer = self._idle.pop()
-        else:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self._kept() or await asyncio.open_connection("127.0.0.1", self._port)
         try:
             writer.write(_request(path, headers, body, keep=self._keep))
             status, answered, content = await _answer(reader)
@@ -89,16 +87,25 @@ class Lines:
             writer.close()
             raise
         if self._keep and answered.get("connection") != "close":
-            self._idle.append((reader, writer))
+            self._idle.append((reader, writer, time.monotonic()))
         else:
             writer.close()
         return status, answered, content
 
     def close(self) -> None:
         """Close all connections."""
-        for _, writer in self._idle:
+        for _, writer, _ in self._idle:
             writer.close()
         self._idle.clear()
+
+    def _kept(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """Return a connection used a moment ago; the host closes older ones, perhaps just now."""
+        while self._idle:
+            reader, writer, used = self._idle.pop()
+            if time.monotonic() - used < IDLE_SECONDS:
+                return reader, writer
+            writer.close()
+        return None
 
 
 class Client:
