@@ -13,7 +13,7 @@ assets = click.Group("assets", help="Import a tenant's assets.", no_args_is_help
 
 
 @assets.command("import")
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", type=click.Path(path_type=Path))
 @click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose assets they are")
 @as_json
 def import_(path: Path, slug: str, as_json: bool) -> None:

@@ -29,6 +29,10 @@ class FileRefused(AiopsError):
     """The file cannot be imported."""
 
 
+class FileUnreadable(FileRefused):
+    """The file cannot be opened."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """The columns a file must have, and all it may have."""
@@ -122,7 +126,7 @@ def _rows(path: Path, columns: Columns) -> Iterator[tuple[int, Row]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise FileRefused(f"{path}: {error.strerror}.") from None
+        raise FileUnreadable(f"{path}: {error.strerror}.") from None
     except UnicodeDecodeError:
         how = "CSV UTF-8" if path.suffix.lower() == ".csv" else "UTF-8"
         raise FileRefused(f"{path}: not UTF-8 text; save it as {how}.") from None
@@ -166,7 +170,7 @@ def _markdown(file: Path, root: Path) -> Row:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise FileRefused(f"{file}: {error.strerror}.") from None
+        raise FileUnreadable(f"{file}: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise FileRefused(f"{file}: not UTF-8 text; save it as UTF-8.") from None
     facts: dict[str, Any] = {}

@@ -13,7 +13,7 @@ knowledge = click.Group("knowledge", help="Import a tenant's articles.", no_args
 
 
 @knowledge.command("import")
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", type=click.Path(path_type=Path))
 @click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose articles they are")
 @as_json
 def import_(path: Path, slug: str, as_json: bool) -> None:

@@ -24,7 +24,7 @@ EXIT_MISUSE = 2
 REFUSALS = frozenset(
     {
         *("RoleRefused", "KeyRefused", "FolderRefused", "CannotListen"),
-        *("SlugInvalid", "PasswordRefused", "CursorInvalid"),
+        *("SlugInvalid", "PasswordRefused", "CursorInvalid", "FileUnreadable"),
     }
 )
 """What to change before anything can be done, by name: their modules are heavy."""

@@ -51,7 +51,7 @@ tickets = click.Group("tickets", help="Import resolved tickets into a tenant's h
 
 
 @tickets.command("import")
-@click.argument("path", required=False, type=click.Path(exists=True, path_type=Path))
+@click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose history it is")
 @click.option("--connection", metavar="CONNECTION", help="Read from this connection, by id or name, instead of PATH")
 @click.option("--since", type=Since(), default="90d", show_default=True, help="How far back, as 90d, 12h, 8w or a date")
