@@ -18,6 +18,8 @@ from typing import Any, ClassVar, Literal
 import httpx
 import msgspec
 
+from aiops_demo.simulators.reading import Reading
+
 Json = dict[str, Any]
 """A JSON object."""
 
@@ -210,6 +212,10 @@ class VendorSimulator(ABC):
             proof: Secret and static headers.
             note: The vendor's own note object of a ``commented`` webhook.
         """
+
+    def reading(self, call: Call) -> Reading | None:
+        """Return what a person reads at an address, ``None`` where no ticket has its page."""
+        return None
 
     def unknown_route(self, status: int) -> Answer:
         """Return the answer to a path (404) or a method of a known path (405) that the vendor does not have."""

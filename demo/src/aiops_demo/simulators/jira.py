@@ -23,6 +23,7 @@ from aiops_demo.simulators.jira_shapes import (
     webhook,
 )
 from aiops_demo.simulators.jql import JqlError, search
+from aiops_demo.simulators.reading import Reading
 from aiops_demo.simulators.richtext import adf_text, as_adf, as_wiki, wiki_text
 
 MAX_PAGE = 5_000
@@ -171,6 +172,14 @@ class JiraSimulator(VendorSimulator):
         issue = self._issues[ticket_id]
         return self._shown(issue, "2", set(issue.fields))
 
+    def reading(self, call: Call) -> Reading | None:
+        """Return the issue of ``/browse/KEY``."""
+        issue = self._found(call.path.removeprefix("/browse/")) if call.path.startswith("/browse/") else None
+        if issue is None:
+            return None
+        notes = [(_heading(comment), _text(comment.body)) for comment in issue.comments]
+        return Reading(issue.key, str(issue.fields.get("summary")), _text(issue.fields.get("description")), notes)
+
     def to_vendor(self, neutral: Mapping[str, Any]) -> Json:
         """Return a seed ticket as an issue; its resolution is the technician's last public comment."""
         return issue_of(neutral, number=str(next(self._ids)), edition=self.edition)
@@ -264,9 +273,8 @@ class JiraSimulator(VendorSimulator):
         comment = Comment(str(next(self._comment_ids)), self.me, body, now(), properties)
         issue.comments.append(comment)
         issue.fields["updated"] = comment.created
-        text = wiki_text(body) if isinstance(body, str) else adf_text(body)
         raw = {**self._comment_json(comment, "", properties=True), "body": body}
-        self.record_note(issue.key, internal=comment.internal, text=text, raw=raw)
+        self.record_note(issue.key, internal=comment.internal, text=_text(body), raw=raw)
         return comment
 
     def _delete_comment(self, call: Call, key: str, number: str) -> Answer:
@@ -347,6 +355,14 @@ class JiraSimulator(VendorSimulator):
         return Comment(
             number, item.get("author") or self.me, item.get("body"), item.get("created") or now(), properties
         )
+
+
+def _heading(comment: Comment) -> str:
+    return f"{comment.author.get('displayName')}, {comment.created}{', internal' if comment.internal else ''}"
+
+
+def _text(body: Any) -> str:
+    return wiki_text(body) if isinstance(body, str) else adf_text(body) if body else ""
 
 
 def _refused(message: str) -> Answer:

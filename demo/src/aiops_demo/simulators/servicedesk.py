@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +19,8 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 from aiops_demo.simulators.base import Answer, Call, Json, Proof, Route, VendorSimulator, html_text
-from aiops_demo.simulators.servicedesk_html import sanitised
+from aiops_demo.simulators.reading import Reading
+from aiops_demo.simulators.servicedesk_html import reading_of, sanitised
 from aiops_demo.simulators.servicedesk_lists import BadList, page
 
 ACCEPT = "application/vnd.manageengine.sdp.v3+json"
@@ -144,6 +146,13 @@ class ServiceDeskSimulator(VendorSimulator):
     def ticket(self, ticket_id: str) -> Json:
         """Return a request record."""
         return self._tickets[ticket_id]
+
+    def reading(self, call: Call) -> Reading | None:
+        """Return the request of the product's own page for it."""
+        own = call.path.endswith("/WorkOrder.do")
+        cloud = re.search(r"/ui/requests/(\d+)/details$", call.path)
+        record = self._tickets.get(call.query.get("woID", "") if own else cloud[1] if cloud else "")
+        return None if record is None else reading_of(record, self._notes[record["id"]])
 
     def webhook(
         self, ticket: Json, kind: str, *, proof: Proof, note: Json | None = None

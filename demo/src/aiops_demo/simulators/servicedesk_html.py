@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import escape
 from html.parser import HTMLParser
+
+from aiops_demo.simulators.base import Json, html_text
+from aiops_demo.simulators.reading import Reading
 
 KEPT = frozenset({
     "a", "b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "li", "ol", "p",
@@ -52,3 +56,18 @@ class _Sanitiser(HTMLParser):
     def handle_data(self, data: str) -> None:
         if not self._inside:
             self.kept.append(escape(data, quote=False))
+
+
+def reading_of(record: Json, notes: Sequence[Json]) -> Reading:
+    """Return the texts of a request and its notes."""
+    return Reading(
+        str(record.get("display_id") or record["id"]),
+        str(record.get("subject") or ""),
+        html_text(str(record.get("description") or "")),
+        [(_heading(note), html_text(note["description"])) for note in notes],
+    )
+
+
+def _heading(note: Json) -> str:
+    by, at = note.get("added_by") or note["created_by"], note.get("added_time") or note["created_time"]
+    return f"{by['name']}, {at['display_value']}{'' if note['show_to_requester'] else ', internal'}"

@@ -16,6 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from aiops_demo.simulators.base import Behaviour, Call, Drop, VendorSimulator
+from aiops_demo.simulators.reading import HEADERS, page_of
 
 GRACE_SECONDS = 1
 METHODS: list[Literal["GET", "POST", "PUT", "PATCH", "DELETE"]] = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -26,8 +27,11 @@ def application(simulator: VendorSimulator) -> Litestar:
 
     @route(["/", "/{path:path}"], http_method=METHODS)
     async def vendor(request: Request[Any, Any, Any]) -> Response[bytes]:
+        call = await _call(request)
+        if call.method == "GET" and (reading := simulator.reading(call)):
+            return Response(page_of(reading), status_code=200, headers=HEADERS)
         try:
-            answer = await simulator.answer(await _call(request))
+            answer = await simulator.answer(call)
         except Drop:
             request.scope["state"]["transport"].abort()
             return Response(b"")
