@@ -2,10 +2,12 @@
 
 from uuid import UUID, uuid4
 
-import pytest
 from playwright.sync_api import Page, expect
 from tests.browser.conftest import log_in
 from tests.support.dashboard import ANNA, HARBOR, Dashboard
+
+WAYS = (("Run again", False, 0), ("Dry run", True, 0), ("Run again and post a further note", False, 1))
+"""Each button, and what the delivery then has for ``dry_run`` and ``post_again``."""
 
 
 def given_up(dashboard: Dashboard) -> UUID:
@@ -15,13 +17,7 @@ def given_up(dashboard: Dashboard) -> UUID:
     return delivery_id
 
 
-@pytest.mark.parametrize(
-    ("button", "dry_run", "post_again"),
-    [("Run again", False, 0), ("Dry run", True, 0), ("Run again and post a further note", False, 1)],
-)
-def test_a_technician_runs_a_delivery_again(
-    dashboard: Dashboard, page: Page, *, button: str, dry_run: bool, post_again: int
-) -> None:
+def test_a_technician_runs_a_delivery_again(dashboard: Dashboard, page: Page) -> None:
     """The page asks first; each way says what it does, and the delivery waits again as it was asked."""
     delivery_id = given_up(dashboard)
     log_in(page, dashboard, ANNA, f"/deliveries?delivery={delivery_id}")
@@ -30,12 +26,15 @@ def test_a_technician_runs_a_delivery_again(
     asked.get_by_role("button", name="Cancel").click()
     expect(asked).to_have_count(0)
     assert dashboard.column(delivery_id, "state") == "dead"
-    page.get_by_role("button", name="Run again …").click()
-    asked.get_by_role("button", name=button, exact=True).click()
-    expect(page.get_by_text("It waits for its turn.")).to_be_visible()
-    expect(asked).to_have_count(0)
-    found = [dashboard.column(delivery_id, name) for name in ("state", "trigger", "dry_run", "post_again")]
-    assert found == ["queued", "manual", dry_run, post_again]
+    for button, dry_run, post_again in WAYS:
+        page.get_by_role("button", name="Run again …").click()
+        asked.get_by_role("button", name=button, exact=True).click()
+        expect(page.get_by_text("It waits for its turn.")).to_be_visible()
+        expect(asked).to_have_count(0)
+        found = [dashboard.column(delivery_id, name) for name in ("state", "trigger", "dry_run", "post_again")]
+        assert found == ["queued", "manual", dry_run, post_again]
+        dashboard.change(delivery_id, state="dead")
+        expect(page.get_by_text("It was tried as often as makes sense.")).to_be_visible()
 
 
 def test_a_refused_replay_says_why(dashboard: Dashboard, page: Page) -> None:
