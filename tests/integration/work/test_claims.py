@@ -12,6 +12,7 @@ from tests.support.databases import TenantRow, TwoTenants
 from aiops_core import RemoteRef
 from aiops_host.data import claims, effects
 from aiops_host.data.claims import Due, LeaseLost, Quarantined
+from aiops_host.work.worker import own_name
 
 
 async def test_one_of_many_claims_wins(board: Board, tenant: TenantRow) -> None:
@@ -242,3 +243,8 @@ async def test_a_busy_worker_is_not_a_dead_one(board: Board, tenant: TenantRow) 
         await board.expire(tenant, "delivery")
 
     assert (await board.row(tenant, "delivery", delivery))["crashes"] == 0
+
+
+def test_a_worker_started_anew_has_another_name() -> None:
+    """A container's next worker has its predecessor's host and process id, and must not pass for it."""
+    assert len({own_name() for _ in range(20)}) == 20

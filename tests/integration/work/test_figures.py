@@ -114,8 +114,8 @@ async def test_a_dead_letter_is_counted(shift: Shift) -> None:
 async def test_a_quarantine_is_counted_once(shift: Shift) -> None:
     """A delivery whose workers died counts as one put into quarantine and as one failed enhancement."""
     delivery_id = await shift.delivery()
-    for _ in range(5):
-        assert await shift.board.claim(shift.tenant, delivery_id)
+    for number in range(5):
+        assert await shift.board.claim(shift.tenant, delivery_id, worker=f"dead-{number}")
         await shift.board.expire(shift.tenant, "delivery")
     await shift.work(delivery_id)
     await shift.work(delivery_id)

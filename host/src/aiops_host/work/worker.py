@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -63,12 +64,17 @@ async def run_worker(
             workshop=workshop,
             observers=observers,
             metrics=metrics,
-            worker=f"{socket.gethostname()}:{os.getpid()}",
+            worker=own_name(),
         )
         metrics.show_plugins(plugins.records)
         await workshop.warm_up()
         ready(dispatcher.worker)
         await _work(settings, dispatcher, stopping)
+
+
+def own_name() -> str:
+    """Return a name no other process has or had: in a container a worker and its successor share host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
 async def _work(settings: Settings, dispatcher: Dispatcher, stopping: asyncio.Event) -> None:
