@@ -48,7 +48,7 @@ async def figures(world: World, since: float) -> dict[str, float]:
     deaths = {death.pid: death.at for death in struck_down if death.name == "worker"}
     claims = []
     for row in await world.fetch(_NEXT_CLAIMS, since):
-        died = deaths.get(int(row["worker"].rpartition(":")[2]))
+        died = deaths.get(int(row["worker"].split(":")[1]))
         # A busy machine may also lose a lease while its worker lives; that is no recovery.
         if died is not None and row["started_at"].timestamp() >= died:
             claims.append(row["started_at"].timestamp() - died)
