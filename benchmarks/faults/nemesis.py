@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import signal
 from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
@@ -22,11 +21,6 @@ async def kill_worker(world: World, rng: random.Random) -> None:
 async def kill_host(world: World, _rng: random.Random) -> None:
     """SIGKILL the host."""
     world.host.kill()
-
-
-async def drain_worker(world: World, rng: random.Random) -> None:
-    """SIGTERM one worker."""
-    rng.choice(world.workers).kill(signal.SIGTERM)
 
 
 async def flush_redis(world: World, _rng: random.Random) -> None:

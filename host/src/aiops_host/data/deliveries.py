@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -14,7 +14,7 @@ from aiops_core.compose import plain_text
 from aiops_core.errors import AiopsError
 from aiops_core.tickets import Enhancement
 from aiops_host.data import runs
-from aiops_host.data.cursors import cursor_of, position_of
+from aiops_host.data.cursors import conditions, cursor_of
 from aiops_host.data.runs import RunSummary
 from aiops_host.data.session import Connection, Database
 
@@ -277,18 +277,10 @@ def _effect(row: Mapping[str, Any]) -> EffectView:
     )
 
 
-def _conditions(filters: Filters, cursor: str | None) -> tuple[str, Sequence[Any]]:
-    """Return the condition over numbered parameters, and their values."""
-    clauses, values = ["true"], list[Any]()
-    for clause, value in (
-        ("d.state = {}", filters.state),
+def _conditions(filters: Filters, cursor: str | None) -> tuple[str, list[Any]]:
+    wanted = (
+        ("d.state = {0}", filters.state),
         ("d.ticket_id in ({0}, upper({0}), lower({0}))", filters.ticket),
-        ("{} in (c.name, c.connection_id::text)", filters.connection),
-    ):
-        if value is not None:
-            values.append(value)
-            clauses.append(clause.format(f"${len(values)}"))
-    if cursor is not None:
-        values += position_of(cursor)
-        clauses.append(f"(d.received_at, d.delivery_id) < (${len(values) - 1}, ${len(values)})")
-    return " and ".join(clauses), values
+        ("{0} in (c.name, c.connection_id::text)", filters.connection),
+    )
+    return conditions(wanted, "(d.received_at, d.delivery_id)", cursor)

@@ -14,7 +14,7 @@ from aiops_core.agents import Step
 from aiops_core.errors import AiopsError
 from aiops_core.tickets import Enhancement, NoteDraft, Ticket
 from aiops_host.data.claims import DeliveryClaim
-from aiops_host.data.cursors import cursor_of, position_of
+from aiops_host.data.cursors import conditions, cursor_of
 from aiops_host.data.session import Connection, Database
 
 MAX_PAGE = 200
@@ -255,21 +255,13 @@ async def _summaries(con: Connection, statement: str, *values: Any) -> list[RunS
     return [RunSummary(**row, steps=steps.get(row["id"], 0)) for row in rows]
 
 
-def _conditions(filters: RunFilters, cursor: str | None) -> tuple[str, Sequence[Any]]:
-    """Return the condition over numbered parameters, and their values."""
-    clauses, values = ["true"], list[Any]()
-    for clause, value in (
-        ("outcome = {}", filters.outcome),
-        ("{} in (ticket_id, ticket_number)", filters.ticket),
-        ("{} in (connection, connection_id::text)", filters.connection),
-    ):
-        if value is not None:
-            values.append(value)
-            clauses.append(clause.format(f"${len(values)}"))
-    if cursor is not None:
-        values += position_of(cursor)
-        clauses.append(f"(started_at, id) < (${len(values) - 1}, ${len(values)})")
-    return " and ".join(clauses), values
+def _conditions(filters: RunFilters, cursor: str | None) -> tuple[str, list[Any]]:
+    wanted = (
+        ("outcome = {0}", filters.outcome),
+        ("{0} in (ticket_id, ticket_number)", filters.ticket),
+        ("{0} in (connection, connection_id::text)", filters.connection),
+    )
+    return conditions(wanted, "(started_at, id)", cursor)
 
 
 def _storable(value: Any) -> Any:
