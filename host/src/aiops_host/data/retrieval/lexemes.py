@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
-from aiops_host.data.retrieval.words import count_words
+from aiops_host.data.retrieval.words import FUNCTION_WORDS, count_words
 
 Connection: TypeAlias = Any
 """An asyncpg connection with a tenant session open on it."""
@@ -15,6 +15,8 @@ CollectionName = Literal["tickets", "articles"]
 
 Bag: TypeAlias = Counter[str]
 """How often each lexeme occurs in a text."""
+
+_stemmed: dict[str, frozenset[str]] = {}
 
 
 async def bags_of(con: Connection, texts: Sequence[str]) -> list[Bag]:
@@ -32,6 +34,13 @@ async def bags_of(con: Connection, texts: Sequence[str]) -> list[Bag]:
             bag[stems[word]] += n
         bags.append(bag)
     return bags
+
+
+async def function_lexemes(con: Connection) -> frozenset[str]:
+    """Return the lexemes of the function words; the stemmers are asked once in a process's life."""
+    if FUNCTION_WORDS not in _stemmed:
+        _stemmed[FUNCTION_WORDS] = frozenset((await bags_of(con, [FUNCTION_WORDS]))[0])
+    return _stemmed[FUNCTION_WORDS]
 
 
 async def _stems(con: Connection, words: Sequence[str]) -> dict[str, str]:

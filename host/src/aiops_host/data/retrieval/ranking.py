@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiops_host.data.retrieval.concepts import cosines
-from aiops_host.data.retrieval.lexemes import CollectionName, Connection, bags_of
-from aiops_host.data.retrieval.words import FUNCTION_WORDS
+from aiops_host.data.retrieval.lexemes import CollectionName, Connection, bags_of, function_lexemes
 
 K1 = 3.0
 B = 0.9
@@ -73,7 +72,8 @@ async def search(con: Connection, collection: CollectionName, text: str, limit: 
 
 
 async def _query(con: Connection, collection: CollectionName, text: str) -> _Query:
-    bag, joining = await bags_of(con, [text, FUNCTION_WORDS])
+    bag = (await bags_of(con, [text]))[0]
+    joining = await function_lexemes(con)
     asked = {lexeme: n for lexeme, n in bag.items() if lexeme not in joining}
     rows = await con.fetch(
         """
