@@ -7,6 +7,8 @@ LOGIN_ROLES = ("aiops_app", "aiops_intake", "aiops_sweeper")
 
 # Reviewed: tables of people and workers, who belong to no tenant, and the migration runner's own.
 WITHOUT_TENANT = {"app_user", "web_session", "worker", "migration"}
+# Reviewed: what is written by a function of the owner only, and never changed.
+APPEND_ONLY = {"audit_entry", "audit_head"}
 # Reviewed: indexes and foreign keys that do not start with tenant_id. The look-up by a 128-bit random address comes
 # before a tenant is known; slugs are unique in the installation, and only its operator makes tenants.
 FREE_INDEXES = {"endpoint_by_id", "tenant_slug_key"}
@@ -23,6 +25,7 @@ READERS = {
     ("app_user", "aiops_owner", "*"),
     ("web_session", "aiops_owner", "*"),
     ("worker", "aiops_owner", "*"),
+    ("audit_head", "aiops_owner", "r"),
 }
 # Reviewed: functions that run with their owner's rights, and who may execute them.
 DEFINERS = {
@@ -37,6 +40,8 @@ DEFINERS = {
     "tenant_directory": {"aiops_app"},
     "worker_beat": {"aiops_sweeper"},
     "worker_directory": {"aiops_app"},
+    "audit_append": {"aiops_app"},
+    "audit_chains": {"aiops_app"},
 }
 SEARCH_PATH = "search_path=pg_catalog, public, pg_temp"
 # Reviewed: what the sweeper may read of rows it has no tenant for.
@@ -195,7 +200,9 @@ async def _grants(con: asyncpg.Connection) -> list[str]:
     found = [
         f"{row['who']} has {row['what']} on {row['relname']}"
         for row in tables
-        if row["what"] not in allowed.get(row["who"], set()) or row["relname"] in WITHOUT_TENANT
+        if row["what"] not in allowed.get(row["who"], set())
+        or row["relname"] in WITHOUT_TENANT
+        or (row["relname"] in APPEND_ONLY and row["what"] != "SELECT")
     ]
     columns = await con.fetch(
         """

@@ -21,6 +21,7 @@ COMMANDS = {
     "knowledge": "Import a tenant's articles",
     "assets": "Import a tenant's assets",
     "deliveries": "List, show and replay deliveries",
+    "audit": "Read the audit trail and check that it is whole",
     "keys": "Make the key that seals secrets",
 }
 

@@ -144,12 +144,14 @@ def replay(delivery_id: UUID, slug: str, dry_run: bool, post_again: bool, as_jso
     """
     from aiops_host.data import deliveries as store  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.data import tenants  # noqa: PLC0415
+    from aiops_host.trust import replays  # noqa: PLC0415
+    from aiops_host.trust.audit import operator  # noqa: PLC0415
 
     async def work() -> store.DeliverySummary:
         async with opened() as database:
             tenant = await tenants.by_slug(database, slug)
             options = store.ReplayOptions(dry_run=dry_run, post_again=post_again)
-            return await store.replay(database, tenant.id, delivery_id, options)
+            return await replays.replay(database, operator(), tenant.id, delivery_id, options)
 
     queued = run_async(work)
     if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
 
 import click
 
@@ -12,6 +13,7 @@ from aiops_host.cli.program import opened, print_json, run_async
 from aiops_host.data import tenants
 from aiops_host.data.retrieval.history import UpsertCount
 from aiops_host.data.session import Connection
+from aiops_host.trust.audit import operator, record
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
@@ -46,11 +48,19 @@ def import_all(
                 for start in range(0, len(items), BATCH):
                     batch = items[start : start + BATCH]
                     async with database.tenant(tenant.id) as con:
+                        if start == 0:
+                            await note_import(con, tenant.id, noun, str(len(items)))
                         total = added_up(total, await upsert(con, batch))
                     bar.update(len(batch))
         return total
 
     report(run_async(work), noun=noun, as_json=as_json)
+
+
+async def note_import(con: Connection, tenant_id: UUID, noun: str, count: str, source: str = "file") -> None:
+    """Keep in the audit trail that this account began to import, in the transaction of the first batch."""
+    facts = {"from": source, "items": count}
+    await record(con, tenant_id=tenant_id, actor=operator(), act=f"{noun}.import", subject=noun, details=facts)
 
 
 def progress(length: int, noun: str, *, hidden: bool) -> ProgressBar[int]:

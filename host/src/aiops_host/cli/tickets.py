@@ -105,7 +105,7 @@ async def _from_tools(slug: str, connection: str | None, since: datetime, *, qui
 
 
 async def _from_tool(slug: str, connection: UUID, since: datetime, *, quiet: bool) -> UpsertCount:
-    from aiops_host.cli.imports import added_up  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.cli.imports import added_up, note_import  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.cli.tooling import using_tool  # noqa: PLC0415
     from aiops_host.data import history_imports  # noqa: PLC0415
     from aiops_host.data.retrieval.history import UpsertCount  # noqa: PLC0415
@@ -115,6 +115,9 @@ async def _from_tool(slug: str, connection: UUID, since: datetime, *, quiet: boo
         for waits in range(MOST_WAITS + 1):
             async with database.tenant(record.tenant_id) as con:
                 start = await history_imports.begin(con, record.tenant_id, connection, since)
+                if waits == 0:
+                    source = f"connection {record.name}"
+                    await note_import(con, record.tenant_id, "tickets", f"since {start:%Y-%m-%d}", source)
             try:
                 async for batch in _batches(tool.search_tickets(TicketQuery(updated_since=start))):
                     answered = True

@@ -25,6 +25,8 @@ PermissionName = Literal[
     "figures.read",
     "connections.read",
     "connections.manage",
+    "audit.read",
+    "installation.audit",
 ]
 
 
@@ -55,6 +57,8 @@ PERMISSIONS: Mapping[str, Permission] = MappingProxyType(
         "figures.read": Permission("tenant", _EVERYBODY),
         "connections.read": Permission("tenant", _EVERYBODY),
         "connections.manage": Permission("tenant", _ADMINS),
+        "audit.read": Permission("tenant", _ADMINS),
+        "installation.audit": Permission("platform", _PLATFORM),
     }
 )
 

@@ -23,7 +23,7 @@ from aiops_host.settings import Settings
 from aiops_host.trust.sessions import Sessions
 from aiops_host.trust.vault import Vault
 from aiops_host.watch.metrics import Metrics
-from aiops_host.web import connections, deliveries, docs, figures, health, installation, intake, people, runs
+from aiops_host.web import audit, connections, deliveries, docs, figures, health, installation, intake, people, runs
 from aiops_host.web.access import COOKIE, Access, ChosenTenant, tenant_of
 from aiops_host.web.parts import Parts
 from aiops_host.web.problems import EXCEPTION_HANDLERS
@@ -60,6 +60,8 @@ API_ROUTES = (
     installation.list_plugins,
     installation.list_tenants,
     health.parts_health,
+    audit.tenant_audit,
+    audit.platform_audit,
 )
 PUBLIC_ROUTES = (intake.receive_webhook, health.live, health.ready, docs.openapi_json, docs.docs)
 

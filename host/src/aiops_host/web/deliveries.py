@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import get, post
+from litestar import Request, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
 
@@ -19,7 +19,9 @@ from aiops_host.data.deliveries import (
     Filters,
     ReplayOptions,
 )
+from aiops_host.trust.replays import replay
 from aiops_host.web.access import InTenant, asks
+from aiops_host.web.audit import actor_of
 from aiops_host.web.parts import WithParts
 from aiops_host.web.problems import documented
 
@@ -70,9 +72,13 @@ async def show_delivery(delivery_id: FromPath[UUID], parts: WithParts, chosen: I
     tags=["deliveries"],
 )
 async def replay_delivery(
-    delivery_id: FromPath[UUID], parts: WithParts, chosen: InTenant, data: JSONBody[ReplayOptions]
+    delivery_id: FromPath[UUID],
+    request: Request[Any, Any, Any],
+    parts: WithParts,
+    chosen: InTenant,
+    data: JSONBody[ReplayOptions],
 ) -> DeliverySummary:
     """Queue the delivery and wake a worker."""
-    summary = await deliveries.replay(parts.database, chosen.tenant_id, delivery_id, data)
+    summary = await replay(parts.database, actor_of(request), chosen.tenant_id, delivery_id, data)
     parts.wakes.announce(chosen.tenant_id, delivery_id)
     return summary
