@@ -60,6 +60,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     session_hours: Annotated[float, _about("Longest dashboard session, in hours")] = 12.0
     session_idle_minutes: Annotated[float, _about("Longest idle time of a dashboard session, in minutes")] = 30.0
     cookie_secure: Annotated[bool, _about("Send session cookies over https only")] = False
+    trusted_proxies: Annotated[
+        str, _about("Proxies and dashboards whose X-Forwarded-For is believed: addresses, networks, with commas")
+    ] = "127.0.0.1,::1"
+    login_failures: Annotated[
+        int, Meta(description="Wrong logins from one address within ten minutes before it has to wait", ge=1)
+    ] = 30
+    require_totp: Annotated[
+        bool, _about("Platform administrators who log in with a password need a second factor")
+    ] = False
+    smtp_url: Annotated[
+        str, _about("Mail server: smtp:// with STARTTLS, smtps:// or smtp+plain:// and user:password@host:port")
+    ] = ""
+    mail_from: Annotated[str, _about("Sender of mails; needed with AIOPS_SMTP_URL")] = ""
+    oidc_issuer: Annotated[str, _about("OpenID Connect provider people may log in through; empty: none")] = ""
+    oidc_client_id: Annotated[str, _about("What the provider calls this installation")] = ""
+    oidc_client_secret: Annotated[str, _about("Secret given with it; empty for a public client")] = ""
+    oidc_name: Annotated[str, _about("What the button of the login page calls the provider")] = "single sign-on"
 
     @property
     def public_url(self) -> str:
