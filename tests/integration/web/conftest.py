@@ -1,7 +1,7 @@
 """The host's application in process, with one connection in each of two tenants."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -16,6 +16,7 @@ from aiops_core import PluginManager
 from aiops_host.data import people
 from aiops_host.data.people import TenantRole
 from aiops_host.data.session import Database
+from aiops_host.data.wakeup import DueIds
 from aiops_host.settings import Settings
 from aiops_host.trust.connections import CreatedConnection, NewConnection, create_connection
 from aiops_host.trust.sessions import token_hash
@@ -29,17 +30,17 @@ PASSWORD = "correct horse battery"
 class Bell:
     """Hears every wake-up; one that is broken raises, one that hangs never answers."""
 
-    heard: list[tuple[UUID, UUID]] = field(default_factory=list)
+    heard: list[DueIds] = field(default_factory=list)
     broken: bool = False
     hangs: bool = False
 
-    async def wake(self, tenant_id: UUID, delivery_id: UUID) -> None:
-        """Note the wake-up."""
+    async def wake(self, due: Sequence[DueIds]) -> None:
+        """Note the wake-ups."""
         if self.broken:
             raise ConnectionError("the bell is broken")
         if self.hangs:
             await asyncio.Event().wait()
-        self.heard.append((tenant_id, delivery_id))
+        self.heard.extend(due)
 
     async def ping(self) -> bool:
         """Answer unless it hangs."""

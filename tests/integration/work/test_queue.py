@@ -60,7 +60,7 @@ async def test_a_wake_up_arrives(clean_redis: str) -> None:
     waker = ArqWaker(clean_redis)
     ids = uuid4(), uuid4()
     async with listening(clean_redis) as woken:
-        await waker.wake(*ids)
+        await waker.wake([ids])
 
         assert await asyncio.wait_for(woken.get(), WAIT) == ids
     await waker.aclose()
@@ -70,7 +70,7 @@ async def test_redis_holds_nothing_but_ids(clean_redis: str) -> None:
     """A queued wake-up carries the two ids and no other content."""
     waker = ArqWaker(clean_redis)
     tenant, delivery = uuid4(), uuid4()
-    await waker.wake(tenant, delivery)
+    await waker.wake([(tenant, delivery)])
 
     client = Redis.from_url(clean_redis)
     jobs = [await client.get(key) for key in await client.keys("arq:job:*")]
@@ -100,7 +100,7 @@ async def test_a_poisoned_queue_runs_no_code(clean_redis: str, tmp_path: Path, w
         await pool.zadd(QUEUE, {"evil": 1})
     ids = uuid4(), uuid4()
     async with listening(clean_redis) as woken:
-        await waker.wake(*ids)
+        await waker.wake([ids])
 
         assert await asyncio.wait_for(woken.get(), WAIT) == ids
     await waker.aclose()
@@ -114,7 +114,7 @@ async def test_a_lost_redis_is_found_again() -> None:
         pytest.skip("needs the system package redis-server")
     waker = ArqWaker(first.url)
     async with listening(first.url) as woken:
-        await waker.wake(uuid4(), uuid4())
+        await waker.wake([(uuid4(), uuid4())])
         await asyncio.wait_for(woken.get(), WAIT)
         await asyncio.to_thread(first.stop)
         assert not await waker.ping()
@@ -135,7 +135,7 @@ async def test_the_waker_recovers_with_redis(clean_redis: str) -> None:
     for _ in range(2):
         if await waker.ping():
             break
-    await waker.wake(uuid4(), uuid4())
+    await waker.wake([(uuid4(), uuid4())])
 
     client = Redis.from_url(clean_redis)
     assert await client.zcard(QUEUE) == 1

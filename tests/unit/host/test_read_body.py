@@ -1,23 +1,14 @@
-"""How a webhook's body is read: bounded in size and time, before anything else is done with it."""
+"""How a webhook's body is read: bounded in size, before anything else is done with it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from litestar.testing import RequestFactory
 
 from aiops_host.web.intake import read_body
 from aiops_host.web.problems import Refused
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-
-
-def request(receive: Receive, **headers: str) -> Any:
-    """Return a request whose body comes from ``receive``."""
-    made = RequestFactory().post("/", headers={k.replace("_", "-"): v for k, v in headers.items()})
-    made.receive = receive  # type: ignore[assignment]
-    return made
+Receive = Callable[[], Awaitable[Any]]
 
 
 def chunks(*bodies: bytes, last: bool = True) -> Receive:
@@ -45,32 +36,20 @@ async def status_of(work: Awaitable[bytes]) -> tuple[int, str]:
 
 async def test_a_body_arrives_whole() -> None:
     """Chunks are put together, up to exactly the limit."""
-    assert await read_body(request(chunks(b"ab", b"", b"cd")), 4, 5) == b"abcd"
-    assert await read_body(request(chunks(b"")), 4, 5) == b""
+    assert await read_body({}, chunks(b"ab", b"", b"cd"), 4) == b"abcd"
+    assert await read_body({}, chunks(b""), 4) == b""
 
 
 async def test_what_announces_too_much_is_not_read() -> None:
     """A length above the limit, or an encoding, is refused before one byte is read."""
-    assert await status_of(read_body(request(never, content_length="5"), 4, 5)) == (413, "too-large")
-    assert await status_of(read_body(request(never, content_encoding="gzip"), 4, 5)) == (415, "encoded")
+    assert await status_of(read_body({"content-length": "5"}, never, 4)) == (413, "too-large")
+    assert await status_of(read_body({"content-encoding": "gzip"}, never, 4)) == (415, "encoded")
 
 
 async def test_what_grows_too_large_is_not_read_on() -> None:
     """A body without a length is refused at the chunk that exceeds the limit, be it the last one or one of many."""
-    assert await status_of(read_body(request(chunks(b"abc", b"de", last=False)), 4, 5)) == (413, "too-large")
-    assert await status_of(read_body(request(chunks(b"abcde")), 4, 5)) == (413, "too-large")
-
-
-async def test_what_does_not_arrive_is_given_up() -> None:
-    """A body that stalls is answered 408 and the connection closed after it."""
-
-    async def stalled() -> dict[str, Any]:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    with pytest.raises(Refused) as refused:
-        await read_body(request(stalled), 4, 0.01)
-    assert (refused.value.problem.status, refused.value.headers["Connection"]) == (408, "close")
+    assert await status_of(read_body({}, chunks(b"abc", b"de", last=False), 4)) == (413, "too-large")
+    assert await status_of(read_body({}, chunks(b"abcde"), 4)) == (413, "too-large")
 
 
 async def test_a_sender_that_leaves_is_not_an_error_of_ours() -> None:
@@ -79,4 +58,4 @@ async def test_a_sender_that_leaves_is_not_an_error_of_ours() -> None:
     async def gone() -> dict[str, Any]:
         return {"type": "http.disconnect"}
 
-    assert await status_of(read_body(request(gone), 4, 5)) == (400, "disconnected")
+    assert await status_of(read_body({}, gone, 4)) == (400, "disconnected")

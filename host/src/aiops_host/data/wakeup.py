@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
 from uuid import UUID
+
+DueIds: TypeAlias = tuple[UUID, UUID]
+"""A delivery that is due: its tenant's id and its own."""
 
 
 class Waker(Protocol):
     """Says that a delivery is due. A lost wake-up only costs time: due work is also looked for in PostgreSQL."""
 
-    async def wake(self, tenant_id: UUID, delivery_id: UUID) -> None:
-        """Announce one delivery; may raise whatever its transport raises."""
+    async def wake(self, due: Sequence[DueIds]) -> None:
+        """Announce deliveries; may raise whatever its transport raises."""
         ...
 
     async def ping(self) -> bool:
@@ -25,7 +29,7 @@ class Waker(Protocol):
 class NoWaker:
     """Announces nothing: the worker finds due work by looking."""
 
-    async def wake(self, tenant_id: UUID, delivery_id: UUID) -> None:
+    async def wake(self, due: Sequence[DueIds]) -> None:
         """Do nothing."""
 
     async def ping(self) -> bool:

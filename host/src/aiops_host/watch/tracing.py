@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from opentelemetry import trace
@@ -29,6 +29,7 @@ KINDS = {
 
 Attributes = Mapping[str, str | int | float | bool]
 
+_UNTRACED: AbstractContextManager[Span] = nullcontext(trace.INVALID_SPAN)
 _propagator = TraceContextTextMapPropagator()
 _tracer: trace.Tracer | None = None
 """Made by :func:`configure` where spans are exported."""
@@ -73,10 +74,9 @@ def configure(part: str) -> Callable[[], None]:
     return end
 
 
-@contextmanager
 def span(
     name: str, *, kind: str = "internal", parent: str | None = None, attributes: Attributes | None = None
-) -> Iterator[Span]:
+) -> AbstractContextManager[Span]:
     """Time the block as a span where spans are exported; an exception marks it failed by its type, never by its text.
 
     Args:
@@ -85,11 +85,15 @@ def span(
         parent: The ``traceparent`` of another process's span; the current span by default.
         attributes: Bounded facts: no bodies, no secrets.
     """
-    if _tracer is None:
-        yield trace.INVALID_SPAN
-        return
+    return _UNTRACED if _tracer is None else _traced(_tracer, name, kind, parent, attributes)
+
+
+@contextmanager
+def _traced(
+    tracer: trace.Tracer, name: str, kind: str, parent: str | None, attributes: Attributes | None
+) -> Iterator[Span]:
     context = _propagator.extract({"traceparent": parent}) if parent else None
-    with _tracer.start_as_current_span(
+    with tracer.start_as_current_span(
         name,
         context=context,
         kind=KINDS[kind],
@@ -100,8 +104,24 @@ def span(
         try:
             yield current
         except BaseException as error:
-            current.set_status(Status(StatusCode.ERROR, type(error).__name__))
+            _failed(current, error)
             raise
+
+
+def begun(name: str, *, kind: str = "internal") -> Span:
+    """Begin a span below the current one that outlives the block it begins in; :func:`ended` ends it."""
+    return trace.INVALID_SPAN if _tracer is None else _tracer.start_span(name, kind=KINDS[kind])
+
+
+def ended(span: Span, error: BaseException | None = None) -> None:
+    """End a span, as failed by the error's type if there is one."""
+    if error is not None:
+        _failed(span, error)
+    span.end()
+
+
+def _failed(span: Span, error: BaseException) -> None:
+    span.set_status(Status(StatusCode.ERROR, type(error).__name__))
 
 
 def annotate(**attributes: str | int) -> None:

@@ -82,7 +82,7 @@ def create_app(
     parts = _make_parts(settings, plugins, database, vault, waker, metrics or Metrics())
     api = Router("/api/v1", route_handlers=list(API_ROUTES), security=[{"bearer": []}, {"cookie": []}])
     doors = Router("/api/v1", route_handlers=[people.log_in])
-    return Litestar(
+    app = Litestar(
         route_handlers=[api, doors, *PUBLIC_ROUTES],
         dependencies={
             "parts": Provide(lambda: parts, sync_to_thread=False),
@@ -100,6 +100,8 @@ def create_app(
         debug=False,
         pdb_on_exception=False,
     )
+    app.asgi_handler = intake.WebhookDoor(app.asgi_handler, parts)
+    return app
 
 
 def _make_parts(

@@ -11,6 +11,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.response.base import ASGIResponse
 
 from aiops_core.errors import AiopsError, ConfigInvalid
 from aiops_core.registry import UnknownContribution
@@ -182,6 +183,15 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     **dict.fromkeys(TRY_AGAIN, _away),
     **dict.fromkeys(UNSTORABLE, _unstorable),
 }
+
+
+def answer_to(error: Exception) -> ASGIResponse:
+    """Return the answer to an error, as the application gives it behind its routes."""
+    handler = next(EXCEPTION_HANDLERS[kind] for kind in type(error).__mro__ if kind in EXCEPTION_HANDLERS)
+    made: Response[bytes] = handler(None, error)
+    return ASGIResponse(
+        body=made.content, status_code=made.status_code, media_type=made.media_type, headers=made.headers
+    )
 
 
 def documented(*statuses: int) -> dict[int, ResponseSpec]:

@@ -88,7 +88,16 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def _arm(self) -> None:
         self._disarm()
-        self._timer = self.loop.call_later(self.read_seconds, self.transport.abort)
+        self._timer = self.loop.call_later(self.read_seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        """Answer a body that stalls, unless an answer has begun; what is not even a head gets none."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if self._in_head or cycle is None or cycle.response_started:
+            self.transport.abort()
+        elif not self.transport.is_closing():
+            self.transport.write(_raw_problem(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time."))
+            self.transport.close()
 
     def _disarm(self) -> None:
         if self._timer is not None:
