@@ -1,6 +1,7 @@
 """The API: who may do what, in which tenant, and in what form it answers."""
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,6 +15,7 @@ from tests.support.databases import TwoTenants
 from tests.support.postbox import sign, webhook_body
 
 from aiops_core import Enhancement, Heading, Paragraph, PluginManager
+from aiops_host.data import probes
 from aiops_host.data.session import Database
 from aiops_host.settings import Settings
 from aiops_host.trust.permissions import PERMISSIONS
@@ -102,8 +104,7 @@ async def test_every_route_but_the_public_ones_needs_a_session(http: httpx.Async
         if (method, path) in PUBLIC:
             assert "security" not in operation, path
             continue
-        address = path.replace("{delivery_id}", str(uuid4())).replace("{run_id}", str(uuid4()))
-        address = address.replace("{connection_id}", str(uuid4()))
+        address = re.sub(r"\{\w+_id\}", str(uuid4()), path)
         assert "{" not in address, f"{path}: say what to put in"
         for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Cookie": "aiops_session=nonsense"}):
             answer = await http.request(method, address, headers=headers)
@@ -175,6 +176,9 @@ async def test_another_tenants_ids_are_like_random_ones(
     delivery = await delivered(doors[0])
     run = await with_a_note(opened, doors[0], delivery)
     own = {"delivery_id": delivery, "run_id": run, "connection_id": str(doors[0].connection.connection_id)}
+    tenant_id = doors[0].tenant.tenant_id
+    async with opened.tenant(tenant_id) as con:
+        own["probe_id"] = str(await probes.ask(con, tenant_id, "connection", own["connection_id"]))
     for method, path, _ in await operations(http):
         if "{" not in path or path.startswith("/webhooks"):
             continue

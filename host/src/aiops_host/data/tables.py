@@ -247,7 +247,25 @@ class Membership(Table, tablename="membership", db=ENGINE):
     role = Text()
 
 
+class Probe(Table, tablename="probe", db=ENGINE):
+    """A test that a worker makes for a person."""
+
+    tenant_id = UUID()
+    probe_id = UUID(primary_key=True)
+    kind = Text()
+    target = Text()
+    state = Text(default="queued")
+    result = Text(null=True, default=None)
+    tries = Integer(default=0)
+    asked_at = Timestamptz()
+    lease_token = BigInt(default=0)
+    lease_until = Timestamptz(null=True, default=None)
+    worker = Text(null=True, default=None)
+    finished_at = Timestamptz(null=True, default=None)
+
+
 TABLES: tuple[type[Table], ...] = (
+    Probe,
     Tenant,
     Connection,
     Endpoint,

@@ -26,6 +26,7 @@ from aiops_host.watch.metrics import Metrics
 from aiops_host.web import audit, connections, deliveries, docs, figures, health, installation, intake, people, runs
 from aiops_host.web.access import COOKIE, Access, ChosenTenant, tenant_of
 from aiops_host.web.parts import Parts
+from aiops_host.web.probes import show_probe
 from aiops_host.web.problems import EXCEPTION_HANDLERS
 from aiops_host.web.receiving import Receiver
 from aiops_host.web.waking import Wakes
@@ -49,6 +50,7 @@ API_ROUTES = (
     deliveries.replay_delivery,
     runs.list_runs,
     runs.show_run,
+    show_probe,
     figures.tenant_figures,
     figures.connections_health,
     figures.installation_figures,

@@ -19,6 +19,7 @@ from aiops_host.data.connections import ConnectionRefused, UnknownConnection
 from aiops_host.data.cursors import CursorInvalid
 from aiops_host.data.deliveries import ReplayRefused, UnknownDelivery
 from aiops_host.data.faults import TRY_AGAIN, UNSTORABLE
+from aiops_host.data.probes import UnknownProbe
 from aiops_host.data.runs import UnknownRun
 from aiops_host.data.tenants import TenantRefused, UnknownTenant
 from aiops_host.trust.sessions import LoginRefused, PasswordRefused
@@ -62,6 +63,7 @@ class Refused(Exception):
 _KNOWN: dict[type[AiopsError], tuple[int, str]] = {
     UnknownDelivery: (404, "not-found"),
     UnknownRun: (404, "not-found"),
+    UnknownProbe: (404, "not-found"),
     UnknownConnection: (404, "not-found"),
     UnknownTenant: (404, "not-found"),
     ReplayRefused: (409, "replay-refused"),

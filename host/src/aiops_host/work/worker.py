@@ -23,6 +23,7 @@ from aiops_host.work.dispatch import Dispatcher
 from aiops_host.work.execute import Executor
 from aiops_host.work.observers import Observers
 from aiops_host.work.pipeline import Pipeline
+from aiops_host.work.probing import Prober
 from aiops_host.work.queue import WakeListener
 from aiops_host.work.workshop import Workshop
 
@@ -69,7 +70,8 @@ async def run_worker(
         metrics.show_plugins(plugins.records)
         await workshop.warm_up()
         ready(dispatcher.worker)
-        await _work(settings, dispatcher, stopping)
+        prober = Prober(workshop=workshop, worker=dispatcher.worker, every=settings.poll_interval)
+        await _work(settings, dispatcher, prober, stopping)
 
 
 def own_name() -> str:
@@ -77,13 +79,13 @@ def own_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
-async def _work(settings: Settings, dispatcher: Dispatcher, stopping: asyncio.Event) -> None:
+async def _work(settings: Settings, dispatcher: Dispatcher, prober: Prober, stopping: asyncio.Event) -> None:
     listener = None
     if settings.redis_url:
-        listener = WakeListener(settings.redis_url, dispatcher.woken, slots=settings.slots)
+        listener = WakeListener(settings.redis_url, prober.or_else(dispatcher.woken), slots=settings.slots)
     else:
         log.warning("AIOPS_REDIS_URL is not set; work is found by polling every %g s", settings.poll_interval)
-    loops = [asyncio.create_task(loop()) for loop in _loops(dispatcher)]
+    loops = [asyncio.create_task(loop()) for loop in (*_loops(dispatcher), prober.run)]
     if listener is not None:
         loops.append(asyncio.create_task(listener.run()))
     log.info("worker ready, %d slots", settings.slots)

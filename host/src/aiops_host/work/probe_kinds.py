@@ -1,0 +1,26 @@
+"""The kinds of probes: what a worker tries for a person, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
+from uuid import UUID
+
+from aiops_host.work.workshop import Workshop
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a probe showed, in one sentence fit to show; it names no secret."""
+
+    ok: bool
+    sentence: str
+
+
+ProbeFunction: TypeAlias = Callable[[Workshop, UUID, str], Awaitable[Outcome]]
+"""Tries the target of a tenant; bounded in time by whoever calls it. An explained error it raises is the answer."""
+
+KINDS: Mapping[str, ProbeFunction] = MappingProxyType({})
+"""One line per kind, such as ``"connection": connection_probe.tried``."""
