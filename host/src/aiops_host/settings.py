@@ -27,7 +27,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sweeper_database_url: Annotated[str, _about("PostgreSQL as aiops_sweeper; worker, and host for metrics")] = ""
     migrate_database_url: Annotated[str, _about("PostgreSQL as the migrator; `aiops migrate` only")] = ""
     redis_url: Annotated[str, _about("Redis; empty: the worker polls PostgreSQL")] = ""
-    key_file: Annotated[str, _about("File that holds the key which seals secrets")] = ""
+    key_file: Annotated[str, _about("Key file; empty: the systemd credential aiops-key")] = ""
+    key_provider: Annotated[str, _about("Who keeps the key that wraps tenants' data keys")] = "file"
+    key_provider_config: Annotated[str, _about("Configuration of another key provider than file, as a JSON object")] = (
+        ""
+    )
     installation: Annotated[str, _about("Name of this installation in the markers of its notes")] = "aiops"
     host: Annotated[str, _about("Address the host listens on")] = "127.0.0.1"
     port: Annotated[int, Meta(description="Port the host listens on", ge=0, le=65535)] = 8000
@@ -66,9 +70,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     login_failures: Annotated[
         int, Meta(description="Wrong logins from one address within ten minutes before it has to wait", ge=1)
     ] = 30
-    require_totp: Annotated[
-        bool, _about("Platform administrators who log in with a password need a second factor")
-    ] = False
+    requests_per_address: Annotated[
+        int, Meta(description="Requests to the API from one address a minute; 0: no limit", ge=0)
+    ] = 600
+    requests_per_tenant: Annotated[
+        int, Meta(description="Requests to the API about one tenant a minute; 0: no limit", ge=0)
+    ] = 6000
+    require_totp: Annotated[bool, _about("Platform administrators who log in with a password need a second factor")] = (
+        False
+    )
     smtp_url: Annotated[
         str, _about("Mail server: smtp:// with STARTTLS, smtps:// or smtp+plain:// and user:password@host:port")
     ] = ""

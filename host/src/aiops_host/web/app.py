@@ -25,7 +25,9 @@ from aiops_host.trust.vault import Vault
 from aiops_host.watch.metrics import Metrics
 from aiops_host.web import audit, connections, deliveries, docs, figures, health, installation, intake, people, runs
 from aiops_host.web.access import COOKIE, Access, ChosenTenant, tenant_of
+from aiops_host.web.limits import Limits
 from aiops_host.web.parts import Parts
+from aiops_host.web.peer import Peers
 from aiops_host.web.probes import show_probe
 from aiops_host.web.problems import EXCEPTION_HANDLERS
 from aiops_host.web.receiving import Receiver
@@ -82,6 +84,7 @@ def create_app(
         PluginConflict: Two plugins provide one name.
     """
     parts = _make_parts(settings, plugins, database, vault, waker, metrics or Metrics())
+    limits = Limits(settings, Peers(settings.trusted_proxies))
     api = Router("/api/v1", route_handlers=list(API_ROUTES), security=[{"bearer": []}, {"cookie": []}])
     doors = Router("/api/v1", route_handlers=[people.log_in])
     app = Litestar(
@@ -90,7 +93,7 @@ def create_app(
             "parts": Provide(lambda: parts, sync_to_thread=False),
             "chosen": Provide(_chosen, sync_to_thread=False),
         },
-        guards=[parts.access.check],
+        guards=[limits.check_address, parts.access.check, limits.check_tenant],
         exception_handlers=EXCEPTION_HANDLERS,
         before_send=[_add_headers],
         request_max_body_size=intake.MAX_BODY_BYTES,

@@ -39,7 +39,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     "/webhooks/{ticketing_tool:str}/{endpoint_id:str}",
     opt=asks("public"),
     status_code=HTTP_202_ACCEPTED,
-    responses=documented(401, 408, 413, 415, 503),
+    responses=documented(401, 408, 413, 415, 503, limited=False),
     summary="Receive a webhook",
     description="The body is whatever the ticketing tool sends, at most 1 MiB. Its sender is proven on the raw bytes.",
     tags=["intake"],

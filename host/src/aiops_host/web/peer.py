@@ -43,6 +43,11 @@ class Peers:
             found = before
         return UNKNOWN if found is None else str(found)
 
+    def believes(self, address: str) -> bool:
+        """Return whether the address is that of a believed proxy, or of one of our own parts."""
+        found = _read(address)
+        return found is not None and any(found in network for network in self._trusted)
+
 
 def neighbourhood(address: str) -> str:
     """Return what stands for a sender who has many addresses: of IPv6 the /64 one line is given."""
