@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -22,10 +21,8 @@ from aiops_host.data.deliveries import ReplayRefused, UnknownDelivery
 from aiops_host.data.faults import TRY_AGAIN, UNSTORABLE
 from aiops_host.data.probes import UnknownProbe
 from aiops_host.data.runs import UnknownRun
-from aiops_host.data.tenants import TenantDeleting, TenantRefused, UnknownTenant
-from aiops_host.trust.doors import ConnectionKept, TestRefused
+from aiops_host.data.tenants import TenantRefused, UnknownTenant
 from aiops_host.trust.sessions import LoginRefused, PasswordRefused
-from aiops_host.trust.tenancy import DeletionRefused
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +68,6 @@ _KNOWN: dict[type[AiopsError], tuple[int, str]] = {
     UnknownTenant: (404, "not-found"),
     ReplayRefused: (409, "replay-refused"),
     ConnectionRefused: (409, "connection-refused"),
-    ConnectionKept: (409, "not-confirmed"),
-    DeletionRefused: (409, "not-confirmed"),
-    TenantDeleting: (409, "tenant-deleting"),
-    TestRefused: (409, "test-refused"),
     CursorInvalid: (400, "cursor-invalid"),
     ConfigInvalid: (422, "config-invalid"),
     UnknownContribution: (422, "unknown-contribution"),
@@ -153,13 +146,7 @@ def _ours(_: Request[Any, Any, Any], error: AiopsError) -> Response[bytes]:
         return answer(Problem(status=500, code="internal", detail=_DETAILS[500]))
     status, code = known
     headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
-    fields = [FieldProblem(*named.groups())] if isinstance(error, ConfigInvalid) and (named := _named(error)) else []
-    return answer(Problem(status=status, code=code, detail=str(error), errors=fields or msgspec.UNSET), headers)
-
-
-def _named(error: AiopsError) -> re.Match[str] | None:
-    """Return field and message of an error whose text begins with a field's path."""
-    return re.fullmatch(r"([A-Za-z_][\w.\[\]-]*): (.+)", str(error), re.DOTALL)
+    return answer(Problem(status=status, code=code, detail=str(error)), headers)
 
 
 def _away(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
