@@ -1,7 +1,7 @@
 """What only a worker may try, because only there credentials open: asked for here, answered in one sentence.
 
 To add a kind of probe: write a function ``(workshop, tenant_id, target) -> Outcome`` in ``aiops_host.work`` and give it a
-name in ``aiops_host.work.probe_kinds.KINDS``. Ask for one with :func:`ask` inside the session that stores what is to be
+name in ``aiops_host.work.probe_registry.KINDS``. Ask for one with :func:`ask` inside the session that stores what is to be
 tried, announce it with ``parts.wakes.announce(probes.WAKE, probe_id)`` after the commit, and let people read it with
 ``GET /api/v1/probes/{id}``; a command waits with :func:`answered`.
 """

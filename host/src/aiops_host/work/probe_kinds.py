@@ -1,10 +1,9 @@
-"""The kinds of probes: what a worker tries for a person, by name."""
+"""What a kind of probe is; the kinds there are stand in ``aiops_host.work.probe_registry``."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TypeAlias
 from uuid import UUID
 
@@ -21,6 +20,3 @@ class Outcome:
 
 ProbeFunction: TypeAlias = Callable[[Workshop, UUID, str], Awaitable[Outcome]]
 """Tries the target of a tenant; bounded in time by whoever calls it. An explained error it raises is the answer."""
-
-KINDS: Mapping[str, ProbeFunction] = MappingProxyType({})
-"""One line per kind, such as ``"connection": connection_probe.tried``."""

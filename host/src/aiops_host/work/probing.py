@@ -17,13 +17,14 @@ from aiops_host.data.probes import ProbeClaim
 from aiops_host.data.session import DatabaseBusy, DatabaseDown
 from aiops_host.watch.logs import bound
 from aiops_host.watch.tracing import span
-from aiops_host.work.probe_kinds import KINDS, Outcome, ProbeFunction
+from aiops_host.work.probe_kinds import Outcome, ProbeFunction
+from aiops_host.work.probe_registry import KINDS
 from aiops_host.work.workshop import Workshop
 
 log = logging.getLogger(__name__)
 
 AT_A_TIME = 4
-PROBE_SECONDS = 40.0
+PROBE_SECONDS = 60.0
 LEASE = timedelta(seconds=PROBE_SECONDS + 20)
 
 

@@ -1,0 +1,11 @@
+"""The kinds of probes: what a worker tries for a person, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from aiops_host.work.probe_kinds import ProbeFunction
+
+KINDS: Mapping[str, ProbeFunction] = MappingProxyType({})
+"""One line per kind, such as ``"connection": connection_probe.tried``."""
