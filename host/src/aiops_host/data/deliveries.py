@@ -42,7 +42,8 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
 class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
     """One inbound webhook and how far its work has come. Times are UTC; ``title`` is the ticket's, once it was read.
 
-    ``waits_for`` names the paused connection a queued delivery waits for; until that is resumed ``due_at`` says nothing.
+    ``waits_for`` names the paused connection a queued delivery waits for, ``suspended`` says that it waits because its
+    tenant is suspended; until that is resumed ``due_at`` says nothing.
     """
 
     id: UUID
@@ -62,6 +63,7 @@ class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None
     note_url: str | None
     waits_for: str | None
+    suspended: bool
 
 
 class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,9 +124,11 @@ class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 _SUMMARY = """
-    select d.delivery_id as id, d.received_at, c.name as connection, c.ticketing_tool, d.ticket_id, d.kind, d.action,
+    select d.delivery_id as id, d.received_at, c.name || case when c.state = 'deleted' then ' (deleted)' else '' end
+               as connection, c.ticketing_tool, d.ticket_id, d.kind, d.action,
            d.state, d.reason, d.trigger, d.dry_run, d.attempt, d.due_at, d.finished_at, e.remote_url as note_url,
            case when d.state = 'queued' and c.state = 'paused' then c.name end as waits_for,
+           d.state = 'queued' and (select t.state <> 'active' from tenant t where t.tenant_id = d.tenant_id) as suspended,
            (select r.ticket->>'title' from run r where r.tenant_id = d.tenant_id and r.delivery_id = d.delivery_id
             order by r.started_at desc limit 1) as title
     from delivery d
@@ -206,6 +210,10 @@ async def replay(database: Database, tenant_id: UUID, delivery_id: UUID, options
         found = await con.fetchrow(_REPLAYED, delivery_id)
         if found is None:
             raise UnknownDelivery
+        if found["deleted"]:
+            raise ReplayRefused(
+                f"Its connection {found['connection']!r} was deleted: nothing is read or written there."
+            )
         if refusal := _replay_refusal(found, dry_run=options.dry_run):
             raise ReplayRefused(refusal)
         await con.execute(
@@ -223,7 +231,7 @@ async def replay(database: Database, tenant_id: UUID, delivery_id: UUID, options
 
 _REPLAYED = """
     select d.state, d.ticket_id, d.reason, d.due_at, d.attempt > 0 and d.due_at > clock_timestamp() as waits,
-           c.name as connection, c.ticketing_tool, c.state = 'paused' as paused
+           c.name as connection, c.ticketing_tool, c.state = 'paused' as paused, c.state = 'deleted' as deleted
     from delivery d
     join connection c on c.tenant_id = d.tenant_id and c.connection_id = d.connection_id
     where d.delivery_id = $1 for update of d

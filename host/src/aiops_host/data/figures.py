@@ -111,6 +111,7 @@ left join lateral (
     select o.reason from open_trouble o where o.connection_id = c.connection_id order by o.due_at desc limit 1
 ) t on true
 left join last_end l on l.connection_id = c.connection_id
+where c.state <> 'deleted'
 order by c.name
 """  # noqa: S608 - constants
 

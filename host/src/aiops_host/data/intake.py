@@ -24,7 +24,11 @@ class EndpointGone(AiopsError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndpointRow:
-    """An endpoint with its connection. ``sealed_secrets`` are (version, sealed) pairs, newest first."""
+    """An endpoint with its connection. ``sealed_secrets`` are (version, sealed) pairs, newest first.
+
+    ``secret_expiries`` stand beside them, ``None`` for one that does not expire. ``networks`` are the CIDRs that may
+    post, none: all.
+    """
 
     tenant_id: UUID
     tenant_state: str
@@ -37,6 +41,8 @@ class EndpointRow:
     account_id: str | None
     sealed_secrets: tuple[tuple[int, bytes], ...] = field(repr=False)
     credential_names: tuple[str, ...]
+    secret_expiries: tuple[datetime | None, ...] = ()
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +94,8 @@ async def endpoint(database: Database, endpoint_id: str) -> EndpointRow | None:
         account_id=row["account_id"],
         sealed_secrets=tuple(zip(row["secret_versions"] or (), row["secrets"] or (), strict=True)),
         credential_names=tuple(row["credential_names"]),
+        secret_expiries=tuple(row["secret_expiries"] or ()),
+        networks=tuple(row["networks"]),
     )
 
 
