@@ -1,12 +1,14 @@
 """Connections and settings with sealed secrets, and which process may open which."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import msgspec
 import pytest
 from tests.support.databases import TwoTenants
+from tests.support.keys import make_vault
 from tests.support.postbox import Postbox, postbox_plugins
 
 from aiops_core import (
@@ -75,9 +77,9 @@ def plugins() -> PluginManager:
 
 
 @pytest.fixture
-def vault() -> Vault:
+def vault(tmp_path: Path) -> Vault:
     """A vault with a key of its own."""
-    return Vault(bytes(range(32)))
+    return make_vault(tmp_path)
 
 
 @pytest.fixture
@@ -98,7 +100,9 @@ async def test_the_worker_opens_credentials_and_no_webhook_secret(
     opened: Database, vault: Vault, plugins: PluginManager, two_tenants: TwoTenants, made: CreatedConnection
 ) -> None:
     """A ticketing tool made in the worker reads its token; its webhook secrets raise when they are opened."""
-    loaded = await load_connection(opened, two_tenants.a.tenant_id, made.connection_id)
+    loaded = await load_connection(
+        opened, SecretReader(vault, "credentials"), two_tenants.a.tenant_id, made.connection_id
+    )
     tool = make_for_worker(plugins.registry, loaded, SecretReader(vault, "credentials"), GuardedHttp.open())
     assert isinstance(tool, Postbox)
     assert opened_by(tool.config.api_token) == "t0ken"
@@ -112,7 +116,9 @@ async def test_the_host_opens_webhook_secrets_and_no_credential(
     """A ticketing tool made in the host reads its webhook secret; its token is there but raises when it is opened."""
     row = await intake.endpoint(opened, made.endpoint_id)
     assert row is not None
-    tool = make_for_intake(plugins.registry, row, SecretReader(vault, "webhook"))
+    reader = SecretReader(vault, "webhook")
+    await reader.prepare(opened, row.tenant_id, [sealed for _, sealed in row.sealed_secrets])
+    tool = make_for_intake(plugins.registry, row, reader)
     assert isinstance(tool, Postbox)
     assert [opened_by(s) for s in tool.services.webhook_secrets] == [made.webhook_secret]
     with pytest.raises(SecretOutOfReach, match="credentials in the worker"):
@@ -125,7 +131,9 @@ async def test_a_reader_of_the_wrong_purpose_opens_nothing(
     opened: Database, vault: Vault, plugins: PluginManager, two_tenants: TwoTenants, made: CreatedConnection
 ) -> None:
     """The same sealed secrets, read for the other purpose, raise instead of opening."""
-    loaded = await load_connection(opened, two_tenants.a.tenant_id, made.connection_id)
+    loaded = await load_connection(
+        opened, SecretReader(vault, "credentials"), two_tenants.a.tenant_id, made.connection_id
+    )
     tool = make_for_worker(plugins.registry, loaded, SecretReader(vault, "webhook"), GuardedHttp.open())
     assert isinstance(tool, Postbox)
     with pytest.raises(SecretOutOfReach):
@@ -138,10 +146,14 @@ async def test_a_secret_moved_to_another_tenant_does_not_open(
     """A sealed token copied under the other tenant's connection is not readable there."""
     new = NewConnection(name="front door", ticketing_tool="postbox", config={"api_token": "other"})
     theirs = await create_connection(opened, vault, plugins.registry, two_tenants.b.tenant_id, new)
-    ours = await load_connection(opened, two_tenants.a.tenant_id, made.connection_id)
+    ours = await load_connection(
+        opened, SecretReader(vault, "credentials"), two_tenants.a.tenant_id, made.connection_id
+    )
     async with opened.tenant(two_tenants.b.tenant_id) as con:
         await con.execute("update secret set sealed = $1 where owner_kind = 'connection'", ours.credentials[0].sealed)
-    loaded = await load_connection(opened, two_tenants.b.tenant_id, theirs.connection_id)
+    loaded = await load_connection(
+        opened, SecretReader(vault, "credentials"), two_tenants.b.tenant_id, theirs.connection_id
+    )
     tool = make_for_worker(plugins.registry, loaded, SecretReader(vault, "credentials"), GuardedHttp.open())
     assert isinstance(tool, Postbox)
     with pytest.raises(SecretUnreadable):
@@ -153,19 +165,23 @@ async def test_a_replaced_credential_is_the_one_used(
 ) -> None:
     """The newest version counts, and the connection's version tells whoever caches what was made from it."""
     tenant_id = two_tenants.a.tenant_id
-    before = await load_connection(opened, tenant_id, made.connection_id)
+    before = await load_connection(opened, SecretReader(vault, "credentials"), tenant_id, made.connection_id)
     await put_connection_secret(opened, vault, before.record, "api_token", "n3w")
-    after = await load_connection(opened, tenant_id, made.connection_id)
+    after = await load_connection(opened, SecretReader(vault, "credentials"), tenant_id, made.connection_id)
     tool = make_for_worker(plugins.registry, after, SecretReader(vault, "credentials"), GuardedHttp.open())
     assert isinstance(tool, Postbox)
     assert opened_by(tool.config.api_token) == "n3w"
     assert after.record.config_version > before.record.config_version
 
 
-async def test_no_secret_shows(opened: Database, made: CreatedConnection, two_tenants: TwoTenants) -> None:
+async def test_no_secret_shows(
+    opened: Database, vault: Vault, made: CreatedConnection, two_tenants: TwoTenants
+) -> None:
     """What is printed, logged or stored of a connection holds neither its token nor its webhook secret."""
     new = NewConnection(name="x", ticketing_tool="postbox", config={"api_token": "t0ken"})
-    loaded = await load_connection(opened, two_tenants.a.tenant_id, made.connection_id)
+    loaded = await load_connection(
+        opened, SecretReader(vault, "credentials"), two_tenants.a.tenant_id, made.connection_id
+    )
     setting = NewSetting(kind="llm-backend", name="oracle", config={"api_key": "t0ken"})
     shown = repr((new, made, loaded, setting)) + str(await stored.list_(opened, two_tenants.a.tenant_id))
     assert "t0ken" not in shown
@@ -173,12 +189,12 @@ async def test_no_secret_shows(opened: Database, made: CreatedConnection, two_te
 
 
 async def test_a_connection_of_another_tenant_is_unknown(
-    opened: Database, made: CreatedConnection, two_tenants: TwoTenants
+    opened: Database, vault: Vault, made: CreatedConnection, two_tenants: TwoTenants
 ) -> None:
     """Another tenant can neither load nor change it."""
     other = two_tenants.b.tenant_id
     with pytest.raises(UnknownConnection):
-        await load_connection(opened, other, made.connection_id)
+        await load_connection(opened, SecretReader(vault, "credentials"), other, made.connection_id)
     with pytest.raises(UnknownConnection):
         await stored.set_state(opened, other, made.connection_id, "paused")
     assert await stored.list_(opened, other) == []

@@ -1,4 +1,4 @@
-"""The host as a process of its own, with the postbox as its only plugin: ``python -m tests.support.host_process``."""
+"""The host as a process of its own, with its own plugin and the postbox: ``python -m tests.support.host_process``."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import sys
 
 from tests.support.postbox import postbox_plugins
 
+import aiops_host.plugin
 from aiops_core.errors import AiopsError
 from aiops_host.settings import read_settings
 from aiops_host.watch.logs import configure
@@ -23,10 +24,10 @@ def main() -> int:
     """Run the host, and answer a refused start as the program does."""
     settings = read_settings()
     configure(settings.log_level)
+    plugins = postbox_plugins()
+    plugins.load("host", lambda: aiops_host.plugin, distribution="aiops-host", version="1")
     try:
-        return serve(
-            settings, postbox_plugins(), listening=listening, read_seconds=float(os.environ["TEST_READ_SECONDS"])
-        )
+        return serve(settings, plugins, listening=listening, read_seconds=float(os.environ["TEST_READ_SECONDS"]))
     except AiopsError as error:
         print(f"refused: {error}", file=sys.stderr)
         return 2

@@ -21,6 +21,8 @@ from aiops_core.errors import (
     EffectUnknown,
     EffectUnverifiable,
     HttpFailed,
+    KeyProviderRefused,
+    KeyProviderUnavailable,
     LLMRefused,
     LLMUnavailable,
     PayloadInvalid,
@@ -33,6 +35,7 @@ from aiops_core.errors import (
     WebhookRejected,
 )
 from aiops_core.hookspecs import hookimpl
+from aiops_core.keys import KeyContext, KeyProvider, WrappedKey
 from aiops_core.llm import Completion, CompletionRequest, LLMAttempt, LLMBackend, Message, Usage
 from aiops_core.plugins import PluginManager, PluginRecord, load_plugins
 from aiops_core.registry import Registry, UnknownContribution, lookup
@@ -43,13 +46,14 @@ from aiops_core.services import (
     Clock,
     HttpClient,
     HttpResponse,
+    KeyServices,
     KnowledgeBase,
     Log,
     TicketHistory,
     TicketingServices,
     ToolServices,
 )
-from aiops_core.specs import AgentSpec, CommandSpec, LLMBackendSpec, TicketingToolSpec, ToolSpec
+from aiops_core.specs import AgentSpec, CommandSpec, KeyProviderSpec, LLMBackendSpec, TicketingToolSpec, ToolSpec
 from aiops_core.ticketing import EffectMarker, Health, RemoteRef, TicketingToolPlugin, WebhookProof, WebhookRequest
 from aiops_core.tickets import (
     Block,
@@ -100,6 +104,12 @@ __all__ = [
     "HttpClient",
     "HttpFailed",
     "HttpResponse",
+    "KeyContext",
+    "KeyProvider",
+    "KeyProviderRefused",
+    "KeyProviderSpec",
+    "KeyProviderUnavailable",
+    "KeyServices",
     "KnowledgeBase",
     "LLMAttempt",
     "LLMBackend",
@@ -154,6 +164,7 @@ __all__ = [
     "WebhookProof",
     "WebhookRejected",
     "WebhookRequest",
+    "WrappedKey",
     "check_draft",
     "compose",
     "config_schema",

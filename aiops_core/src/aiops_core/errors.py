@@ -42,6 +42,20 @@ class WebhookRejected(AiopsError):
         self.check = check
 
 
+class KeyProviderUnavailable(AiopsError):
+    """The key provider does not answer.
+
+    Host: answers webhooks with 503 and tries runs again; unwrapped keys are used for five minutes at most.
+    """
+
+
+class KeyProviderRefused(AiopsError):
+    """The key provider refuses.
+
+    Host: shows the message; secrets under the key stay closed.
+    """
+
+
 class PayloadInvalid(AiopsError):
     """The webhook's body cannot be read.
 

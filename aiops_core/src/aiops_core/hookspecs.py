@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pluggy
 
 from aiops_core.agents import RunFinished
-from aiops_core.specs import AgentSpec, CommandSpec, LLMBackendSpec, TicketingToolSpec, ToolSpec
+from aiops_core.specs import AgentSpec, CommandSpec, KeyProviderSpec, LLMBackendSpec, TicketingToolSpec, ToolSpec
 
 PROJECT = "aiops"
 """The pluggy project name and the entry-point group."""
@@ -59,6 +59,18 @@ def aiops_register_agents() -> Iterable[AgentSpec]:
     Called: in every process, once at start-up, per plugin in name order.
     May: no I/O, no heavy import.
     Returns: the agents of this plugin.
+    On failure: the plugin is shown as failed and none of its contributions is used; the others work on.
+    """
+    return ()
+
+
+@hookspec
+def aiops_register_key_providers() -> Iterable[KeyProviderSpec]:
+    """Contribute keepers of the keys that wrap tenants' data keys.
+
+    Called: in every process, once at start-up, per plugin in name order.
+    May: no I/O, no heavy import.
+    Returns: the key providers of this plugin.
     On failure: the plugin is shown as failed and none of its contributions is used; the others work on.
     """
     return ()

@@ -16,7 +16,7 @@ from aiops_core import hookspecs
 from aiops_core.agents import RunFinished
 from aiops_core.errors import AiopsError, PluginConflict
 from aiops_core.registry import Registry
-from aiops_core.specs import AgentSpec, CommandSpec, LLMBackendSpec, Spec, TicketingToolSpec, ToolSpec
+from aiops_core.specs import AgentSpec, CommandSpec, KeyProviderSpec, LLMBackendSpec, Spec, TicketingToolSpec, ToolSpec
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ CONTRIBUTIONS: dict[str, type[Spec]] = {
     "aiops_register_tools": ToolSpec,
     "aiops_register_llm_backends": LLMBackendSpec,
     "aiops_register_agents": AgentSpec,
+    "aiops_register_key_providers": KeyProviderSpec,
     "aiops_register_commands": CommandSpec,
 }
 """Contribution hooks and the record each returns, in call order."""

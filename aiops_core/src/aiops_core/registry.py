@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from aiops_core.errors import AiopsError, PluginConflict
-from aiops_core.specs import AgentSpec, CommandSpec, LLMBackendSpec, Spec, TicketingToolSpec, ToolSpec
+from aiops_core.specs import AgentSpec, CommandSpec, KeyProviderSpec, LLMBackendSpec, Spec, TicketingToolSpec, ToolSpec
 
-SpecT = TypeVar("SpecT", TicketingToolSpec, ToolSpec, LLMBackendSpec, AgentSpec, CommandSpec)
+SpecT = TypeVar("SpecT", TicketingToolSpec, ToolSpec, LLMBackendSpec, AgentSpec, KeyProviderSpec, CommandSpec)
 
 
 class UnknownContribution(AiopsError):
@@ -59,6 +59,11 @@ class Registry:
     def agents(self) -> Mapping[str, AgentSpec]:
         """Agents by name."""
         return self._of(AgentSpec)
+
+    @property
+    def key_providers(self) -> Mapping[str, KeyProviderSpec]:
+        """Key providers by name."""
+        return self._of(KeyProviderSpec)
 
     @property
     def commands(self) -> Mapping[str, CommandSpec]:

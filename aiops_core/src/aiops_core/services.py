@@ -149,5 +149,13 @@ class AgentServices(Protocol):
     log: Log
 
 
+class KeyServices(Protocol):
+    """Handed to a key provider's factory."""
+
+    http: HttpClient
+    clock: Clock
+    log: Log
+
+
 JsonObject = dict[str, Any]
 """A JSON object, as stored in a step's inputs and outputs."""

@@ -10,8 +10,9 @@ import msgspec
 
 from aiops_core.agents import Agent
 from aiops_core.config import NoConfig, PluginConfig
+from aiops_core.keys import KeyProvider
 from aiops_core.llm import LLMBackend
-from aiops_core.services import AgentServices, BackendServices, TicketingServices, ToolServices
+from aiops_core.services import AgentServices, BackendServices, KeyServices, TicketingServices, ToolServices
 from aiops_core.ticketing import TicketingToolPlugin
 from aiops_core.tools import Tool, ToolEffect
 
@@ -73,6 +74,20 @@ class AgentSpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class KeyProviderSpec:
+    """A key provider. ``factory`` is called once per process with the operator's configuration and must do no network I/O.
+
+    It raises ``KeyProviderRefused`` when no key can be had with the configuration: the process then refuses to start.
+    """
+
+    kind: ClassVar[str] = "key provider"
+    name: str
+    title: str
+    factory: Callable[[Any, KeyServices], KeyProvider]
+    config: type[PluginConfig] = NoConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CommandSpec:
     """A command of the ``aiops`` program.
 
@@ -86,4 +101,4 @@ class CommandSpec:
     target: str
 
 
-Spec: TypeAlias = TicketingToolSpec | ToolSpec | LLMBackendSpec | AgentSpec | CommandSpec
+Spec: TypeAlias = TicketingToolSpec | ToolSpec | LLMBackendSpec | AgentSpec | KeyProviderSpec | CommandSpec

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from aiops_core.hookspecs import hookimpl
-from aiops_core.specs import CommandSpec
+from aiops_core.specs import CommandSpec, KeyProviderSpec
+from aiops_host.trust.keys.config import FileKeyConfig
+
+if TYPE_CHECKING:
+    from aiops_core.keys import KeyProvider
+    from aiops_core.services import KeyServices
 
 COMMANDS = {
     "up": "Run everything on this machine, with its own PostgreSQL and Redis",
@@ -22,8 +28,20 @@ COMMANDS = {
     "assets": "Import a tenant's assets",
     "deliveries": "List, show and replay deliveries",
     "audit": "Read the audit trail and check that it is whole",
-    "keys": "Make the key that seals secrets",
+    "keys": "Make, change and look after the keys that seal secrets",
 }
+
+
+def _key_file(config: FileKeyConfig, services: KeyServices) -> KeyProvider:
+    from aiops_host.trust.keys.file_provider import open_key_file  # noqa: PLC0415 - keeps listing plugins light
+
+    return open_key_file(config, services)
+
+
+@hookimpl
+def aiops_register_key_providers() -> Iterable[KeyProviderSpec]:
+    """Contribute the key file."""
+    return [KeyProviderSpec(name="file", title="Key file", factory=_key_file, config=FileKeyConfig)]
 
 
 @hookimpl

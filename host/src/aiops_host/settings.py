@@ -27,7 +27,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sweeper_database_url: Annotated[str, _about("PostgreSQL as aiops_sweeper; worker, and host for metrics")] = ""
     migrate_database_url: Annotated[str, _about("PostgreSQL as the migrator; `aiops migrate` only")] = ""
     redis_url: Annotated[str, _about("Redis; empty: the worker polls PostgreSQL")] = ""
-    key_file: Annotated[str, _about("File that holds the key which seals secrets")] = ""
+    key_file: Annotated[str, _about("Key file; empty: the systemd credential aiops-key")] = ""
+    key_provider: Annotated[str, _about("Who keeps the key that wraps tenants' data keys")] = "file"
+    key_provider_config: Annotated[str, _about("Configuration of another key provider than file, as a JSON object")] = (
+        ""
+    )
     installation: Annotated[str, _about("Name of this installation in the markers of its notes")] = "aiops"
     host: Annotated[str, _about("Address the host listens on")] = "127.0.0.1"
     port: Annotated[int, Meta(description="Port the host listens on", ge=0, le=65535)] = 8000

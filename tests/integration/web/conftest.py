@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 import httpx
 import pytest
 from litestar import Litestar
 from tests.support.databases import TenantRow, TwoTenants
+from tests.support.keys import make_vault
 from tests.support.postbox import postbox_plugins, sign
 
 from aiops_core import PluginManager
@@ -80,9 +82,9 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def vault() -> Vault:
+def vault(tmp_path: Path) -> Vault:
     """A vault with a key of its own."""
-    return Vault(bytes(range(32)))
+    return make_vault(tmp_path)
 
 
 @pytest.fixture

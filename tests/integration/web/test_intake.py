@@ -292,10 +292,14 @@ async def test_an_older_secret_works_until_it_expires(
     """After a new secret was added both prove; once the old one has expired only the new one does."""
     tenant_id, endpoint = door.tenant.tenant_id, door.connection.endpoint_id
     name = SecretName(tenant_id=tenant_id, owner_kind="endpoint", owner_id=endpoint, name="webhook", version=2)
-    sealed = SealedSecret(
-        owner_kind="endpoint", owner_id=endpoint, name="webhook", version=2, sealed=vault.seal(name, "newer")
-    )
     async with opened.tenant(tenant_id) as con:
+        sealed = SealedSecret(
+            owner_kind="endpoint",
+            owner_id=endpoint,
+            name="webhook",
+            version=2,
+            sealed=await vault.seal(con, name, "newer"),
+        )
         await connections.put_secret(con, tenant_id, sealed)
         await con.execute("update secret set expires_at = now() + interval '1 day' where version = 1")
     body = webhook_body()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 from tests.integration.work.conftest import Board
 from tests.support.databases import TenantRow, TwoTenants
+from tests.support.keys import make_vault
 from tests.support.postbox import Postbox, PostboxConfig, PostboxPlugin
 
 from aiops_core import PluginManager, Ticket, TicketingToolSpec, TicketNotFound, hookimpl
@@ -16,7 +18,6 @@ from aiops_host.data.session import Database
 from aiops_host.settings import Settings
 from aiops_host.trust.connections import NewConnection, SystemClock, create_connection
 from aiops_host.trust.egress import GuardedHttp
-from aiops_host.trust.vault import Vault
 from aiops_host.watch.metrics import Metrics
 from aiops_host.work.dispatch import Dispatcher
 from aiops_host.work.execute import Executor
@@ -79,9 +80,9 @@ class Shift:
 
 
 @pytest.fixture
-async def shift(opened: Database, board: Board, two_tenants: TwoTenants) -> AsyncIterator[Shift]:
+async def shift(opened: Database, board: Board, two_tenants: TwoTenants, tmp_path: Path) -> AsyncIterator[Shift]:
     """A worker with one ticketing tool and no agent."""
-    plugin, plugins, vault = Eventful(), PluginManager(), Vault(bytes(range(32)))
+    plugin, plugins, vault = Eventful(), PluginManager(), make_vault(tmp_path)
     plugins.load("eventful", lambda: plugin, distribution="tests", version="1")
     settings, http, clock = Settings(), GuardedHttp.open(), SystemClock()
     new = NewConnection(name="desk", ticketing_tool="eventful")

@@ -50,11 +50,11 @@ def set_(name: str, slug: str, values: Sequence[str], config_file: Any, position
     """
     from aiops_host.data import tenants  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.trust.connections import NewSetting, set_plugin_setting  # noqa: PLC0415
-    from aiops_host.trust.vault import Vault  # noqa: PLC0415
+    from aiops_host.trust.opening import open_vault  # noqa: PLC0415
 
     settings = read_settings()
-    settings.require("key_file")
-    vault, registry = Vault.load(settings.key_file), load_plugins(blocked=settings.blocked).registry
+    registry = load_plugins(blocked=settings.blocked).registry
+    vault = open_vault(settings, registry)
     config = parsed_config(values, config_file)
     new = NewSetting(kind=KIND, name=name, config=config, position=position, enabled=not disable)
 

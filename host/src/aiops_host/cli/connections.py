@@ -47,10 +47,9 @@ def create(slug: str, ticketing_tool: str, values: Sequence[str], config_file: A
     """
     from aiops_host.data import tenants  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.trust.connections import NewConnection, create_connection  # noqa: PLC0415
-    from aiops_host.trust.vault import Vault  # noqa: PLC0415
+    from aiops_host.trust.opening import open_vault  # noqa: PLC0415
 
     settings = read_settings()
-    settings.require("key_file")
     wanted = NewConnection(
         name=new["name"],
         ticketing_tool=ticketing_tool,
@@ -59,7 +58,8 @@ def create(slug: str, ticketing_tool: str, values: Sequence[str], config_file: A
         run_on=tuple(new["run_on"]) or ("opened",),
         agent=new["agent"],
     )
-    vault, registry = Vault.load(settings.key_file), load_plugins(blocked=settings.blocked).registry
+    registry = load_plugins(blocked=settings.blocked).registry
+    vault = open_vault(settings, registry)
 
     async def work() -> CreatedConnection:
         async with opened() as database:
@@ -101,14 +101,14 @@ def set_(called: str, slug: str, values: Sequence[str], config_file: Any) -> int
     from aiops_host.data import connections as stored  # noqa: PLC0415
     from aiops_host.data import tenants  # noqa: PLC0415
     from aiops_host.trust.mending import change_config  # noqa: PLC0415
-    from aiops_host.trust.vault import Vault  # noqa: PLC0415
+    from aiops_host.trust.opening import open_vault  # noqa: PLC0415
 
     given = parsed_config(values, config_file)
     if not given:
         raise click.UsageError("Say what to change: --config FILE or --set FIELD=VALUE.")
     settings = read_settings()
-    settings.require("key_file")
-    vault, registry = Vault.load(settings.key_file), load_plugins(blocked=settings.blocked).registry
+    registry = load_plugins(blocked=settings.blocked).registry
+    vault = open_vault(settings, registry)
 
     async def work() -> tuple[stored.ConnectionSummary, Any, bool]:
         async with opened() as database:

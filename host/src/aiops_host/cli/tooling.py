@@ -15,7 +15,7 @@ from aiops_host.data.session import Database
 from aiops_host.settings import read_settings
 from aiops_host.trust.connections import SecretReader, load_connection, make_for_worker
 from aiops_host.trust.egress import GuardedHttp
-from aiops_host.trust.vault import Vault
+from aiops_host.trust.opening import open_vault
 
 
 async def connection_called(database: Database, slug: str, called: str) -> ConnectionSummary:
@@ -43,16 +43,16 @@ async def using_tool(
 ) -> AsyncIterator[tuple[Database, ConnectionRecord, TicketingToolPlugin]]:
     """Give the database, the connection and its ticketing tool."""
     settings = read_settings()
-    settings.require("key_file")
-    reader = SecretReader(Vault.load(settings.key_file), "credentials")
     registry = load_plugins(blocked=settings.blocked).registry
+    reader = SecretReader(open_vault(settings, registry), "credentials")
     http = GuardedHttp.open()
     try:
         async with opened() as database:
             tenant = await tenants.by_slug(database, slug)
-            loaded = await load_connection(database, tenant.id, connection_id)
+            loaded = await load_connection(database, reader, tenant.id, connection_id)
             tool = make_for_worker(registry, loaded, reader, http)
             yield database, loaded.record, tool
             await tool.aclose()
     finally:
         await http.aclose()
+        await reader.vault.aclose()

@@ -16,17 +16,17 @@ def worker() -> None:
     """Run a worker until SIGTERM or Ctrl-C; it then finishes what it works on."""
     import uvloop  # noqa: PLC0415 - heavy parts are not needed for --help
 
-    from aiops_host.trust.vault import Vault  # noqa: PLC0415
+    from aiops_host.trust.opening import open_vault  # noqa: PLC0415
     from aiops_host.watch import tracing  # noqa: PLC0415
     from aiops_host.watch.logs import configure  # noqa: PLC0415
     from aiops_host.watch.metrics import Metrics  # noqa: PLC0415
     from aiops_host.work.worker import run_worker  # noqa: PLC0415
 
     settings = read_settings()
-    settings.require("database_url", "sweeper_database_url", "key_file")
+    settings.require("database_url", "sweeper_database_url")
     configure(settings.log_level)
     plugins = load_plugins(blocked=settings.blocked)
-    vault = Vault.load(settings.key_file)
+    vault = open_vault(settings, plugins.registry)
     metrics = Metrics()
     with measured(settings, metrics) as where:
 

@@ -81,7 +81,7 @@ class Endpoint(Table, tablename="endpoint", db=ENGINE):
 
 
 class StoredSecret(Table, tablename="secret", db=ENGINE):
-    """One version of a sealed secret."""
+    """One version of a sealed secret; ``purpose`` and ``key_version`` are what its seal says."""
 
     tenant_id = UUID()
     owner_kind = Text()
@@ -89,8 +89,23 @@ class StoredSecret(Table, tablename="secret", db=ENGINE):
     name = Text(primary_key=True)
     version = Integer()
     sealed = Bytea()
+    purpose = Text()
+    key_version = Integer()
     created_at = Timestamptz()
     expires_at = Timestamptz(null=True, default=None)
+
+
+class DataKey(Table, tablename="data_key", db=ENGINE):
+    """One version of a wrapped data key."""
+
+    tenant_id = UUID()
+    purpose = Text(primary_key=True)
+    version = Integer()
+    provider = Text()
+    key_id = Text()
+    wrapped = Bytea()
+    state = Text(default="current")
+    created_at = Timestamptz()
 
 
 class PluginSetting(Table, tablename="plugin_setting", db=ENGINE):
@@ -270,6 +285,7 @@ TABLES: tuple[type[Table], ...] = (
     Connection,
     Endpoint,
     StoredSecret,
+    DataKey,
     PluginSetting,
     Delivery,
     Attempt,

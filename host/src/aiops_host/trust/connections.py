@@ -188,15 +188,19 @@ async def put_connection_secret(
         await stored.count_change(con, record.connection_id)
 
 
-async def load_connection(database: Database, tenant_id: UUID, connection_id: UUID) -> LoadedConnection:
-    """Return a connection with its sealed credentials.
+async def load_connection(
+    database: Database, reader: SecretReader, tenant_id: UUID, connection_id: UUID
+) -> LoadedConnection:
+    """Return a connection with its sealed credentials, and have the keys at hand that open them.
 
     Raises:
         UnknownConnection: The tenant has no such connection.
+        KeyProviderUnavailable: The key provider does not answer.
     """
     async with database.tenant(tenant_id) as con:
         record = await stored.get(con, connection_id)
         sealed = await stored.newest_secrets(con, "connection", str(connection_id))
+    await reader.prepare(database, tenant_id, [s.sealed for s in sealed])
     return LoadedConnection(record, tuple(sealed))
 
 
@@ -284,6 +288,7 @@ async def load_settings(
                 continue
             config_type = _config_type(registry, kind, record.name)
             sealed = await stored.newest_secrets(con, kind, record.name)
+            await reader.prepare(database, tenant_id, [s.sealed for s in sealed])
             handles = {s.name: reader.handle(tenant_id, s) for s in sealed}
             config = load_config(config_type, record.config, _declared(config_type, handles))
             loaded.append(

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, NoReturn, cast
+from typing import NoReturn, cast
 from uuid import UUID
 
 from aiops_core.config import Secret
 from aiops_core.errors import AiopsError
 from aiops_host.data import connections as stored
 from aiops_host.data.connections import SealedSecret
-from aiops_host.data.session import Connection
-from aiops_host.trust.vault import OwnerKind, SecretName, Vault
+from aiops_host.data.session import Connection, Database
+from aiops_host.trust.keys.envelope import KEY_BYTES
+from aiops_host.trust.keys.naming import KeyName, key_of, purpose_of
+from aiops_host.trust.vault import (
+    INSTALLATION,
+    DataKey,
+    OwnerKind,
+    Purpose,
+    SecretName,
+    SecretUnreadable,
+    Vault,
+    open_under,
+    seal_under,
+)
 
-Purpose = Literal["webhook", "credentials"]
 REMEMBERED_SECONDS = 60.0
 
 
@@ -34,14 +46,41 @@ class SecretReader:
     vault: Vault
     purpose: Purpose
 
+    async def prepare(self, database: Database, tenant_id: UUID, sealed: Iterable[bytes]) -> None:
+        """Have the data keys of this purpose at hand that the seals name; needed before :meth:`handle`.
+
+        A seal that names no key is passed over: its handle says so when it is opened.
+
+        Raises:
+            KeyProviderUnavailable: The provider does not answer.
+            SecretUnreadable: It answers that it does not open one of them.
+            DatabaseBusy, DatabaseDown: The keys cannot be read.
+        """
+        await self.vault.prepare(database, tenant_id, [one for one in sealed if self._names_own_key(tenant_id, one)])
+
     def handle(self, tenant_id: UUID, secret: SealedSecret) -> Secret:
-        """Return a handle that opens the secret at use."""
-        if (secret.owner_kind == "endpoint") != (self.purpose == "webhook"):
+        """Return a handle that opens the secret at use; while it lives, its data key stays at hand."""
+        if purpose_of(secret.owner_kind) != self.purpose:
             return out_of_reach(secret.owner_kind, secret.name)
-        name = _name(tenant_id, secret)
-        if self.purpose == "webhook":
-            return Secret(_remembering(lambda: self.vault.open(name, secret.sealed)))
-        return Secret(lambda: self.vault.open(name, secret.sealed))
+        name, sealed = secret_name(tenant_id, secret), secret.sealed
+        key = self.vault.key(name, sealed) if self._names_own_key(tenant_id, sealed) else None
+
+        def opener() -> str:
+            return self.vault.open(name, sealed, key)
+
+        return Secret(_remembering(opener) if self.purpose == "webhook" else opener)
+
+    def decoy(self) -> Secret:
+        """Return a handle on a random secret of nobody, which takes as long to open as a real one."""
+        name = SecretName(tenant_id=INSTALLATION, owner_kind="endpoint", owner_id="0" * 32, name="webhook", version=1)
+        key = DataKey(KeyName(INSTALLATION, "webhook", 1), INSTALLATION, secrets.token_bytes(KEY_BYTES), lasting=True)
+        sealed = seal_under(key, name, secrets.token_urlsafe(KEY_BYTES))
+        return Secret(_remembering(lambda: open_under(key, name, sealed)))
+
+    def _names_own_key(self, tenant_id: UUID, sealed: bytes) -> bool:
+        with contextlib.suppress(SecretUnreadable):
+            return key_of(tenant_id, sealed).purpose == self.purpose
+        return False
 
 
 def _remembering(opener: Callable[[], str]) -> Callable[[], str]:
@@ -80,11 +119,12 @@ async def seal_all(
     for name, value in values.items():
         version = await stored.next_version(con, kind, owner_id, name)
         secret = SealedSecret(owner_kind=kind, owner_id=owner_id, name=name, version=version, sealed=b"")
-        sealed = vault.seal(_name(tenant_id, secret), value)
+        sealed = await vault.seal(con, secret_name(tenant_id, secret), value)
         await stored.put_secret(con, tenant_id, replace(secret, sealed=sealed))
 
 
-def _name(tenant_id: UUID, secret: SealedSecret) -> SecretName:
+def secret_name(tenant_id: UUID, secret: SealedSecret) -> SecretName:
+    """Return what the seal of a stored secret is bound to."""
     return SecretName(
         tenant_id=tenant_id,
         owner_kind=cast("OwnerKind", secret.owner_kind),

@@ -1,132 +1,137 @@
-"""Secrets at rest: AES-256-GCM under the installation's key, bound to tenant, owner, name and version.
+"""Secrets at rest: sealed under a data key of their tenant, which the key provider wraps.
 
-The key is 32 random bytes in a file only the service account may read. Sealing takes a fresh key per secret,
-derived from it, so that no nonce is ever used twice under one key.
+A seal is bound to installation, tenant, purpose, owner, name and versions. It names the data key it is under; no other is
+tried.
 """
 
 from __future__ import annotations
 
-import base64
-import os
-import secrets
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Self
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA512
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from aiops_core.keys import KeyProvider
+from aiops_core.ticketing import Health
+from aiops_host.data.keys import INSTALLATION, Purpose
+from aiops_host.data.session import Connection, Database
+from aiops_host.trust.keys.envelope import DoesNotOpen, seal, unseal
+from aiops_host.trust.keys.file_provider import PROVIDER, FileKeyProvider
+from aiops_host.trust.keys.keyfile import KeyRefused, create_key_file
+from aiops_host.trust.keys.naming import (
+    HEAD_BYTES,
+    OwnerKind,
+    SecretName,
+    SecretUnreadable,
+    context,
+    head,
+    key_of,
+)
+from aiops_host.trust.keys.ring import DataKey, Keyring
 
-from aiops_core.errors import AiopsError
-
-FORMAT = b"AO1"
-SALT_BYTES = 32
-NONCE_BYTES = 12
-KEY_BYTES = 32
-
-OwnerKind = Literal["connection", "endpoint", "llm-backend", "tool", "agent"]
-
-
-class KeyRefused(AiopsError):
-    """The key file cannot be used.
-
-    Host: refuses to start, exit code 2.
-    """
-
-
-class SecretUnreadable(AiopsError):
-    """A sealed secret does not open with this installation's key for this tenant, owner, name and version."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SecretName:
-    """Which secret: every part is bound into its seal, so that a moved row does not open."""
-
-    tenant_id: UUID
-    owner_kind: OwnerKind
-    owner_id: str
-    name: str
-    version: int
-
-    def context(self) -> bytes:
-        """Return all parts, each after its length."""
-        parts = (FORMAT, self.tenant_id.bytes, self.owner_kind, self.owner_id, self.name, str(self.version))
-        encoded = [p if isinstance(p, bytes) else p.encode() for p in parts]
-        return b"".join(len(p).to_bytes(4, "big") + p for p in encoded)
+__all__ = [
+    "INSTALLATION",
+    "DataKey",
+    "KeyRefused",
+    "OwnerKind",
+    "Purpose",
+    "SecretName",
+    "SecretUnreadable",
+    "Vault",
+    "create_key_file",
+]
 
 
 class Vault:
-    """Seals and opens secrets with one installation key."""
+    """Seals and opens secrets with the data keys that one provider wraps."""
 
-    def __init__(self, key: bytes) -> None:
-        """Take the 32-byte key."""
-        if len(key) != KEY_BYTES:
-            raise KeyRefused(f"The key must have {KEY_BYTES} bytes, this one has {len(key)}.")
-        self._key = key
+    def __init__(
+        self,
+        provider: KeyProvider,
+        provider_name: str,
+        *,
+        close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Take the provider, its name, and what else is to be closed with it."""
+        self.keys = Keyring(provider, provider_name)
+        self.opened: Callable[[SecretName], None] = lambda _name: None
+        """Told of every decryption."""
+        self._close = close
 
     @classmethod
-    def load(cls, path: str | Path) -> Vault:
-        """Read the key file.
+    def load(cls, path: str | Path) -> Self:
+        """Return a vault whose keys are in a file.
 
         Raises:
-            KeyRefused: It is missing, readable by others or no key.
+            KeyRefused: It is missing, readable by others or no key file.
         """
-        file = Path(path)
-        try:
-            mode = file.stat().st_mode
-            text = file.read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "not a key"
-            raise KeyRefused(f"AIOPS_KEY_FILE {file}: {why}. Make one with `aiops keys init {file}`.") from None
-        if mode & 0o077:
-            raise KeyRefused(f"AIOPS_KEY_FILE {file} can be read by others; run `chmod 600 {file}`.")
-        try:
-            return cls(base64.b64decode(text.strip(), validate=True))
-        except ValueError:
-            raise KeyRefused(f"AIOPS_KEY_FILE {file} does not hold a key in base64.") from None
+        return cls(FileKeyProvider(Path(path)), PROVIDER)
 
-    def seal(self, name: SecretName, plaintext: str) -> bytes:
-        """Return the sealed form: format, salt, nonce, ciphertext with its tag."""
-        salt, nonce = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(NONCE_BYTES)
-        context = name.context()
-        return FORMAT + salt + nonce + self._cipher(salt, context).encrypt(nonce, plaintext.encode(), context)
+    async def seal(self, con: Connection, name: SecretName, plaintext: str) -> bytes:
+        """Return a secret sealed under the tenant's current data key, inside the caller's session of that tenant.
 
-    def open(self, name: SecretName, sealed: bytes) -> str:
+        Raises:
+            KeyProviderUnavailable: The provider does not answer.
+            KeyProviderRefused: The tenant's keys were destroyed.
+        """
+        key = await self.keys.writing(con, name.tenant_id, name.purpose)
+        return seal_under(key, name, plaintext)
+
+    async def prepare(self, database: Database, tenant_id: UUID, sealed: Iterable[bytes]) -> None:
+        """Have the data keys at hand that the seals name; needed before :meth:`open`.
+
+        Raises:
+            KeyProviderUnavailable: The provider does not answer.
+            SecretUnreadable: It answers that it does not open one of them, or a seal is none.
+            DatabaseBusy, DatabaseDown: The keys cannot be read.
+        """
+        await self.keys.have(database, [key_of(tenant_id, one) for one in sealed])
+
+    def key(self, name: SecretName, sealed: bytes) -> DataKey | None:
+        """Return the key the seal names, if it is at hand; holding it keeps it there."""
+        return self.keys.held(key_of(name.tenant_id, sealed))
+
+    def open(self, name: SecretName, sealed: bytes, key: DataKey | None = None) -> str:
         """Return the plaintext.
 
         Raises:
-            SecretUnreadable: The seal was made with another key, or for another name, or was changed.
+            SecretUnreadable: The seal was made elsewhere or for another name, was changed, or its key is gone.
+            KeyProviderUnavailable: The data key could not be unwrapped for five minutes.
         """
-        head = len(FORMAT) + SALT_BYTES + NONCE_BYTES
-        salt, nonce = sealed[len(FORMAT) : len(FORMAT) + SALT_BYTES], sealed[head - NONCE_BYTES : head]
-        context = name.context()
-        if len(sealed) <= head or not sealed.startswith(FORMAT):
-            raise SecretUnreadable
-        try:
-            return self._cipher(salt, context).decrypt(nonce, sealed[head:], context).decode()
-        except InvalidTag:
-            raise SecretUnreadable(
-                f"The secret {name.name!r} of {name.owner_kind} {name.owner_id} does not open with this key."
-            ) from None
+        key = key or self.key(name, sealed)
+        if key is None:
+            raise SecretUnreadable(f"The data key of the secret {name} is not there; give the secret again.")
+        plaintext = open_under(key, name, sealed)
+        self.opened(name)
+        return plaintext
 
-    def _cipher(self, salt: bytes, context: bytes) -> AESGCM:
-        return AESGCM(HKDF(algorithm=SHA512(), length=KEY_BYTES, salt=salt, info=context).derive(self._key))
+    async def check(self) -> Health:
+        """Say whether keys can be wrapped and unwrapped now."""
+        return await self.keys.provider.check_health()
+
+    async def aclose(self) -> None:
+        """Release what the provider holds."""
+        await self.keys.provider.aclose()
+        if self._close is not None:
+            await self._close()
 
 
-def create_key_file(path: str | Path) -> None:
-    """Write a new key, readable by its owner only.
+def seal_under(key: DataKey, name: SecretName, plaintext: str) -> bytes:
+    """Return the sealed form: head, salt, nonce, commitment, ciphertext with its tag."""
+    return head(key.name) + seal(key.use(), context(key.installation, name, key.name), plaintext.encode())
+
+
+def open_under(key: DataKey, name: SecretName, sealed: bytes) -> str:
+    """Return the plaintext of a seal made under the key.
 
     Raises:
-        KeyRefused: The file exists: overwriting it would lose every sealed secret.
+        SecretUnreadable: It was made under another key or for another name, or was changed.
+        KeyProviderUnavailable: The data key could not be unwrapped for five minutes.
     """
-    file = Path(path)
+    named = key_of(name.tenant_id, sealed)
+    if named != key.name or named.purpose != name.purpose:
+        raise SecretUnreadable(f"The secret {name} is sealed under another key than its own.")
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise KeyRefused(f"{file} exists; a key is never overwritten.") from None
-    except OSError as error:
-        raise KeyRefused(f"{file}: {error.strerror}") from None
-    with os.fdopen(descriptor, "w") as handle:
-        handle.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode() + "\n")
+        return unseal(key.use(), context(key.installation, name, named), sealed[HEAD_BYTES:]).decode()
+    except DoesNotOpen:
+        raise SecretUnreadable(f"The secret {name} does not open with its key.") from None

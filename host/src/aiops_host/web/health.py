@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from typing import Any, Literal
-from uuid import UUID
 
 import msgspec
 from litestar import Response, get
 
-from aiops_core.errors import AiopsError
 from aiops_host.data import health
 from aiops_host.data.faults import TRY_AGAIN
-from aiops_host.trust.vault import SecretName
 from aiops_host.web import examples
 from aiops_host.web.access import asks
 from aiops_host.web.parts import Parts, WithParts
 from aiops_host.web.problems import Problem, answer, documented
-
-PROBE = SecretName(tenant_id=UUID(int=0), owner_kind="endpoint", owner_id="", name="probe", version=0)
 
 PartStatus = Literal["ok", "degraded", "failed"]
 Status = Literal["ready", "degraded", "not-ready"]
@@ -77,7 +72,7 @@ async def parts_health(parts: WithParts) -> Readiness:
 
 async def examine(parts: Parts) -> Readiness:
     """Look at each part."""
-    found = [await _postgres(parts), _key(parts), _plugins(parts), await _wake_ups(parts)]
+    found = [await _postgres(parts), await _key(parts), _plugins(parts), await _wake_ups(parts)]
     states = {part.status for part in found}
     status: Status = "not-ready" if "failed" in states else "degraded" if "degraded" in states else "ready"
     return Readiness(status=status, parts=found)
@@ -92,12 +87,9 @@ async def _postgres(parts: Parts) -> PartHealth:
     return PartHealth(name="postgresql", status="ok", detail=f"{busy} of {most} connections in use.")
 
 
-def _key(parts: Parts) -> PartHealth:
-    try:
-        parts.vault.open(PROBE, parts.vault.seal(PROBE, "probe"))
-    except AiopsError as error:
-        return PartHealth(name="key", status="failed", detail=str(error))
-    return PartHealth(name="key", status="ok", detail="Secrets can be sealed and opened.")
+async def _key(parts: Parts) -> PartHealth:
+    found = await parts.vault.check()
+    return PartHealth(name="key", status=found.status, detail=found.detail)
 
 
 def _plugins(parts: Parts) -> PartHealth:

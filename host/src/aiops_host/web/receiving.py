@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from aiops_core.config import Secret
-from aiops_core.errors import AiopsError, PayloadInvalid, WebhookRejected
+from aiops_core.errors import AiopsError, KeyProviderUnavailable, PayloadInvalid, WebhookRejected
 from aiops_core.plugins import explain
 from aiops_core.registry import Registry
 from aiops_core.signatures import hmac_sha256
@@ -23,12 +23,12 @@ from aiops_core.ticketing import TicketingToolPlugin, WebhookProof, WebhookReque
 from aiops_core.tickets import TicketMetadata
 from aiops_host import failpoints
 from aiops_host.data import intake
-from aiops_host.data.connections import SealedSecret
+from aiops_host.data.faults import TRY_AGAIN
 from aiops_host.data.intake import Accepted, Action, EndpointGone, EndpointRow, FirstState, NewDelivery
 from aiops_host.data.intake_writer import IntakeWriter
 from aiops_host.data.session import Database
 from aiops_host.trust.connections import SecretReader, make_for_intake, webhook_secrets
-from aiops_host.trust.vault import SecretName, SecretUnreadable, Vault
+from aiops_host.trust.vault import SecretUnreadable, Vault
 from aiops_host.watch.logs import bound, scrub
 from aiops_host.watch.metrics import Metrics
 from aiops_host.watch.tracing import annotate, trace_id, traceparent
@@ -80,7 +80,7 @@ class Receiver:
         self._registry = registry
         self._reader = SecretReader(vault, "webhook")
         self._endpoints: EndpointCache[KnownEndpoint] = EndpointCache()
-        self._decoy = _decoy(self._reader, vault)
+        self._decoy = self._reader.decoy()
 
     async def receive(
         self, ticketing_tool: str, endpoint_id: str, request: WebhookRequest
@@ -132,13 +132,19 @@ class Receiver:
         found, known = self._endpoints.get(endpoint_id)
         if not found:
             row = await intake.endpoint(self._database, endpoint_id)
-            known = self._made(row) if row else None
+            known = await self._made(row) if row else None
             self._endpoints.put(endpoint_id, known)
         return known
 
-    def _made(self, row: EndpointRow) -> KnownEndpoint:
+    async def _made(self, row: EndpointRow) -> KnownEndpoint:
         try:
+            await self._reader.prepare(self._database, row.tenant_id, [sealed for _, sealed in row.sealed_secrets])
             tool = make_for_intake(self._registry, row, self._reader)
+        except TRY_AGAIN:
+            raise
+        except (KeyProviderUnavailable, SecretUnreadable) as error:
+            log.error("webhooks cannot be judged: %s", error)
+            raise IntakeUnavailable from None
         except Exception as error:  # isolation: a plugin that cannot be made costs its own endpoints only
             with bound(tenant_id=row.tenant_id):
                 log.error("%s cannot judge webhooks: %s", row.ticketing_tool, explain(error))
@@ -292,12 +298,3 @@ def _is_proof(proof: object) -> bool:
     sent_at: object = proof.sent_at
     timed = sent_at is None or (isinstance(sent_at, datetime) and sent_at.tzinfo is not None)
     return timed and isinstance(scheme, str) and _storable(scheme)
-
-
-def _decoy(reader: SecretReader, vault: Vault) -> Secret:
-    nobody = UUID(int=0)
-    name = SecretName(tenant_id=nobody, owner_kind="endpoint", owner_id="0" * 32, name="webhook", version=1)
-    sealed = vault.seal(name, random.token_urlsafe(32))
-    return reader.handle(
-        nobody, SealedSecret(owner_kind="endpoint", owner_id="0" * 32, name="webhook", version=1, sealed=sealed)
-    )

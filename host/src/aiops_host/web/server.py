@@ -18,7 +18,7 @@ from aiops_core.plugins import PluginManager
 from aiops_host.data.session import Database
 from aiops_host.data.wakeup import NoWaker, Waker
 from aiops_host.settings import Settings
-from aiops_host.trust.vault import Vault
+from aiops_host.trust.opening import open_vault
 from aiops_host.watch.metrics import Metrics
 from aiops_host.web.app import create_app
 from aiops_host.web.backlog import watching_backlog
@@ -95,8 +95,8 @@ def serve(
     Raises:
         AiopsError: Refused to start: a setting, the key, a database role or the plugins.
     """
-    settings.require("database_url", "intake_database_url", "key_file")
-    vault = Vault.load(settings.key_file)
+    settings.require("database_url", "intake_database_url")
+    vault = open_vault(settings, plugins.registry)
     counting = metrics or Metrics()
     counting.show_plugins(plugins.records)
     counting.expect_webhooks(plugins.registry.ticketing_tools)

@@ -116,7 +116,7 @@ class Workshop:
         """
 
         async def make() -> tuple[ConnectionRecord, TicketingToolPlugin]:
-            loaded = await load_connection(self.database, tenant_id, connection_id)
+            loaded = await load_connection(self.database, self._reader, tenant_id, connection_id)
             tool = make_for_worker(self.plugins.registry, loaded, self._reader, self.http)
             if loaded.record.account_id is None:
                 self._in_background(self._learn_account(loaded.record, tool))

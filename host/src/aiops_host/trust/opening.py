@@ -1,0 +1,69 @@
+"""The vault as the settings and the installed plugins have it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from aiops_core.config import load_config
+from aiops_core.errors import ConfigInvalid, KeyProviderRefused
+from aiops_core.registry import Registry, lookup
+from aiops_core.services import Clock, HttpClient, HttpResponse, Log
+from aiops_host.settings import Settings
+from aiops_host.trust.connections import SystemClock
+from aiops_host.trust.egress import GuardedHttp
+from aiops_host.trust.keys.file_provider import PROVIDER
+from aiops_host.trust.vault import KeyRefused, Vault
+
+
+class _HttpAtFirstUse:
+    """The guarded client, made when it is first needed: most providers need none."""
+
+    def __init__(self) -> None:
+        self._http: GuardedHttp | None = None
+
+    async def request(self, method: str, url: str, **options: Any) -> HttpResponse:
+        self._http = self._http or GuardedHttp.open(total_seconds=10, connections=4)
+        return await self._http.request(method, url, **options)
+
+    async def aclose(self) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+
+
+@dataclass(slots=True)
+class KeyKit:
+    """What a key provider's factory is handed; core's ``KeyServices``."""
+
+    http: HttpClient
+    clock: Clock = field(default_factory=SystemClock)
+    log: Log = field(default_factory=lambda: logging.getLogger("aiops.plugin.keys"))
+
+
+def open_vault(settings: Settings, registry: Registry, provider: str = "") -> Vault:
+    """Return the vault of a key provider; of the one that the settings name, unless another is asked for.
+
+    Raises:
+        KeyRefused: There is no key, or it cannot be used.
+        UnknownContribution: No installed plugin provides the key provider.
+        ConfigInvalid: Its configuration is not usable.
+    """
+    spec = lookup(registry.key_providers, provider or settings.key_provider)
+    http = _HttpAtFirstUse()
+    try:
+        made = spec.factory(load_config(spec.config, _values(settings, spec.name)), KeyKit(http))
+    except KeyProviderRefused as error:
+        raise KeyRefused(str(error)) from None
+    return Vault(made, spec.name, close=http.aclose)
+
+
+def _values(settings: Settings, provider: str) -> dict[str, Any]:
+    if provider == PROVIDER:
+        return {"path": settings.key_file}
+    try:
+        return msgspec.json.decode(settings.key_provider_config or b"{}", type=dict[str, Any])
+    except msgspec.MsgspecError:
+        raise ConfigInvalid("AIOPS_KEY_PROVIDER_CONFIG must be a JSON object of the provider's fields.") from None
