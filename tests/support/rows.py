@@ -79,11 +79,14 @@ async def tables(con: asyncpg.Connection) -> dict[str, Table]:
 
 
 async def fill(con: asyncpg.Connection, tenant_id: UUID, known: Mapping[str, Table]) -> dict[str, Row]:
-    """Insert one row of the tenant into each of its tables, and what those refer to; ``con`` is a superuser's."""
+    """Insert one row of the tenant, itself if need be, into each of its tables, and what those refer to, as superuser."""
     made: dict[str, Row] = {}
     needed = {parent for table in known.values() if table.scoped for _, parent, _ in table.links}
     for table in known.values():
-        if table.scoped or table.name in needed:
+        there = await con.fetchrow("select * from tenant where tenant_id = $1", tenant_id)
+        if table.name == "tenant" and there is not None:
+            made[table.name] = dict(there)
+        elif table.scoped or table.name in needed:
             made[table.name] = await insert(con, table, new_row(table, tenant_id, made))
     return made
 
@@ -104,7 +107,8 @@ def new_row(table: Table, tenant_id: UUID, parents: Mapping[str, Row]) -> Row:
     row: Row = {}
     for columns, parent, targets in table.links:
         if parent in parents:
-            row.update({c: parents[parent][t] for c, t in zip(columns, targets, strict=True)})
+            pairs = zip(columns, targets, strict=True)
+            row.update({c: parents[parent][t] for c, t in pairs if c in table.columns})
     for name, column in table.columns.items():
         if name == "tenant_id":
             row[name] = tenant_id
@@ -114,7 +118,16 @@ def new_row(table: Table, tenant_id: UUID, parents: Mapping[str, Row]) -> Row:
             and (column["key"] or (column["required"] and not column["filled"]))
         ):
             row[name] = _value(table, name, column["type"])
+    if table.name == "secret":
+        row |= _sealed_under(parents["data_key"])
     return row
+
+
+def _sealed_under(key: Row) -> Row:
+    """Return what a seal's own head says of its key; the columns made from it follow."""
+    webhook = key["purpose"] == "webhook"
+    head = b"AOS1" + bytes([1 if webhook else 2]) + key["version"].to_bytes(4, "big")
+    return {"owner_kind": "endpoint" if webhook else "connection", "sealed": head + secrets.token_bytes(32)}
 
 
 def _value(table: Table, name: str, type_: str) -> Any:

@@ -46,6 +46,7 @@ def create(slug: str, ticketing_tool: str, values: Sequence[str], config_file: A
     Put secrets into the JSON of --config rather than --set: other users of this machine can see a command line.
     """
     from aiops_host.data import tenants  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.trust.audit import operator  # noqa: PLC0415
     from aiops_host.trust.connections import NewConnection, create_connection  # noqa: PLC0415
     from aiops_host.trust.opening import open_vault  # noqa: PLC0415
 
@@ -64,7 +65,7 @@ def create(slug: str, ticketing_tool: str, values: Sequence[str], config_file: A
     async def work() -> CreatedConnection:
         async with opened() as database:
             tenant = await tenants.by_slug(database, slug)
-            return await create_connection(database, vault, registry, tenant.id, wanted)
+            return await create_connection(database, vault, registry, tenant.id, wanted, actor=operator())
 
     created = run_async(work)
     url = settings.public_url + created.webhook_url
@@ -100,6 +101,7 @@ def set_(called: str, slug: str, values: Sequence[str], config_file: Any) -> int
     from aiops_host.cli.tooling import connection_called  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.data import connections as stored  # noqa: PLC0415
     from aiops_host.data import tenants  # noqa: PLC0415
+    from aiops_host.trust.audit import operator  # noqa: PLC0415
     from aiops_host.trust.mending import change_config  # noqa: PLC0415
     from aiops_host.trust.opening import open_vault  # noqa: PLC0415
 
@@ -114,7 +116,7 @@ def set_(called: str, slug: str, values: Sequence[str], config_file: Any) -> int
         async with opened() as database:
             found = await connection_called(database, slug, called)
             tenant = await tenants.by_slug(database, slug)
-            await change_config(database, vault, registry, (tenant.id, found.id), given)
+            await change_config(database, vault, registry, (tenant.id, found.id), given, actor=operator())
             health = await _tested(slug, found.id)
             mended = health.status != "failed" and await stored.resume_mended(database, tenant.id, found.id)
             return found, health, mended
@@ -197,17 +199,46 @@ def resume(called: str, slug: str) -> None:
     _set_state(slug, called, paused=False)
 
 
-def _set_state(slug: str, called: str, *, paused: bool) -> None:
+@connections.command()
+@connection_argument
+@tenant_option
+@click.option("--confirm", metavar="NAME", help="The connection's name once more; asked for if not given")
+def delete(called: str, slug: str, confirm: str | None) -> None:
+    """Delete a connection; this cannot be undone.
+
+    Its webhook address and secrets go, and what was not finished ends. The history of its deliveries, runs and notes stays readable.
+    """
     from aiops_host.cli.tooling import connection_called  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.data import connections as stored  # noqa: PLC0415
     from aiops_host.data import tenants  # noqa: PLC0415
+    from aiops_host.trust.audit import operator  # noqa: PLC0415
+    from aiops_host.trust.doors import Doorkeeper  # noqa: PLC0415
+
+    typed = click.prompt("Type the connection's name to delete it") if confirm is None else confirm
 
     async def work() -> stored.ConnectionSummary:
         async with opened() as database:
             found = await connection_called(database, slug, called)
             tenant = await tenants.by_slug(database, slug)
-            reason = stored.PAUSED_BY_HAND if paused else None
-            await stored.set_state(database, tenant.id, found.id, "paused" if paused else "active", reason)
+            await Doorkeeper(database, operator(), tenant.id).delete(found.id, typed)
+            return found
+
+    gone = run_async(work)
+    click.echo(f"connection {gone.name} ({gone.id}) is deleted; its deliveries stay readable")
+
+
+def _set_state(slug: str, called: str, *, paused: bool) -> None:
+    from aiops_host.cli.tooling import connection_called  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import connections as stored  # noqa: PLC0415
+    from aiops_host.data import tenants  # noqa: PLC0415
+    from aiops_host.trust.audit import operator  # noqa: PLC0415
+    from aiops_host.trust.doors import Doorkeeper  # noqa: PLC0415
+
+    async def work() -> stored.ConnectionSummary:
+        async with opened() as database:
+            found = await connection_called(database, slug, called)
+            tenant = await tenants.by_slug(database, slug)
+            await Doorkeeper(database, operator(), tenant.id).set_state(found.id, "paused" if paused else "active")
             return found
 
     changed = run_async(work)

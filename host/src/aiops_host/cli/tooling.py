@@ -19,7 +19,7 @@ from aiops_host.trust.opening import open_vault
 
 
 async def connection_called(database: Database, slug: str, called: str) -> ConnectionSummary:
-    """Return a tenant's connection by its id or its name.
+    """Return a tenant's connection by its id, its name or the id of its webhook address.
 
     Raises:
         UnknownTenant: There is no such tenant.
@@ -28,7 +28,8 @@ async def connection_called(database: Database, slug: str, called: str) -> Conne
     tenant = await tenants.by_slug(database, slug)
     found = await connections.list_(database, tenant.id)
     for connection in found:
-        if called.strip().lower() == str(connection.id) or called == connection.name:
+        path = connection.webhook_path or ""
+        if called == connection.name or called.strip().lower() in (str(connection.id), path.rpartition("/")[2]):
             return connection
     names = ", ".join(connection.name for connection in found) or "none yet"
     raise UnknownConnection(

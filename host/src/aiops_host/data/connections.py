@@ -17,6 +17,7 @@ from aiops_host.data.tables import Endpoint
 from aiops_host.data.tables import PluginSetting as PluginSettingTable
 
 ConnectionState = Literal["active", "paused"]
+"""A third, ``deleted``, keeps a row for the history of its deliveries only: nobody finds the connection any more."""
 SettingKind = Literal["llm-backend", "tool", "agent"]
 
 PAUSED_BY_HAND = "Paused by an administrator."
@@ -128,7 +129,10 @@ async def get(con: Connection, connection_id: UUID) -> ConnectionRecord:
     Raises:
         UnknownConnection: The tenant has none of that id.
     """
-    row = await con.fetchrow(f"select {_COLUMNS} from connection where connection_id = $1", connection_id)  # noqa: S608 - constant
+    row = await con.fetchrow(
+        f"select {_COLUMNS} from connection where connection_id = $1 and state <> 'deleted'",  # noqa: S608 - constant
+        connection_id,
+    )
     if row is None:
         raise UnknownConnection
     values = dict(row) | {"run_on": tuple(row["run_on"]), "link_hosts": tuple(row["link_hosts"])}
@@ -150,6 +154,7 @@ async def list_(database: Database, tenant_id: UUID) -> list[ConnectionSummary]:
                 select e.endpoint_id from endpoint e where e.connection_id = c.connection_id
                 order by e.created_at desc limit 1
             ) e on true
+            where c.state <> 'deleted'
             order by c.name
             """
         )
@@ -180,7 +185,7 @@ async def set_state(
         changed = await con.fetchval(
             "update connection set state = $2, state_reason = $3, "
             "wait_until = case when $2 = 'active' then null else wait_until end "
-            "where connection_id = $1 returning true",
+            "where connection_id = $1 and state <> 'deleted' returning true",
             connection_id,
             state,
             reason,

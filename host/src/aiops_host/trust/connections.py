@@ -31,6 +31,8 @@ from aiops_host.data.connections import (
 )
 from aiops_host.data.intake import EndpointRow
 from aiops_host.data.session import Database
+from aiops_host.trust.audit import Actor, operator
+from aiops_host.trust.audit import record as record_act
 from aiops_host.trust.handles import SecretOutOfReach, SecretReader, out_of_reach, seal_all
 from aiops_host.trust.vault import Vault
 
@@ -145,9 +147,17 @@ class LoadedSetting:
 
 
 async def create_connection(
-    database: Database, vault: Vault, registry: Registry, tenant_id: UUID, new: NewConnection
+    database: Database,
+    vault: Vault,
+    registry: Registry,
+    tenant_id: UUID,
+    new: NewConnection,
+    *,
+    actor: Actor | None = None,
 ) -> CreatedConnection:
     """Validate and store a connection, its credentials sealed, with a fresh endpoint and webhook secret.
+
+    Without an ``actor`` the trail names whoever runs this process.
 
     Raises:
         UnknownContribution: No installed plugin provides the ticketing tool.
@@ -164,12 +174,20 @@ async def create_connection(
         await stored.insert(con, record, endpoint_id)
         await seal_all(con, vault, tenant_id, ("connection", str(record.connection_id)), credentials)
         await seal_all(con, vault, tenant_id, ("endpoint", endpoint_id), {WEBHOOK: webhook_secret})
+        await record_act(
+            con,
+            tenant_id=tenant_id,
+            actor=actor or operator(),
+            act="connection.create",
+            subject=str(record.connection_id),
+            details={"name": record.name, "ticketing_tool": record.ticketing_tool},
+        )
     return CreatedConnection(
         connection_id=record.connection_id,
         endpoint_id=endpoint_id,
         webhook_url=f"/webhooks/{new.ticketing_tool}/{endpoint_id}",
         webhook_secret=webhook_secret,
-        headers=_sender_headers(spec, config, webhook_secret),
+        headers=sender_headers(spec, config, webhook_secret),
         setup_help=spec.setup_help,
     )
 
@@ -216,7 +234,7 @@ def make_for_worker(
     record = loaded.record
     spec = lookup(registry.ticketing_tools, record.ticketing_tool)
     handles = {s.name: reader.handle(record.tenant_id, s) for s in loaded.credentials}
-    config = load_config(spec.config, record.config, _declared(spec.config, handles))
+    config = load_config(spec.config, record.config, declared(spec.config, handles))
     unreadable = (out_of_reach("endpoint", WEBHOOK),)
     return spec.factory(config, TicketingKit(http, SystemClock(), _log(record.ticketing_tool), unreadable))
 
@@ -230,7 +248,7 @@ def make_for_intake(registry: Registry, row: EndpointRow, reader: SecretReader) 
     """
     spec = lookup(registry.ticketing_tools, row.ticketing_tool)
     credentials = {name: out_of_reach("connection", name) for name in row.credential_names}
-    config = load_config(spec.config, row.config, _declared(spec.config, credentials))
+    config = load_config(spec.config, row.config, declared(spec.config, credentials))
     kit = TicketingKit(_NoHttp(), SystemClock(), _log(row.ticketing_tool), webhook_secrets(row, reader))
     return spec.factory(config, kit)
 
@@ -265,7 +283,7 @@ async def set_plugin_setting(
         stale = [s.name for s in await stored.newest_secrets(con, new.kind, new.name) if "." in s.name]
         await stored.delete_secrets(con, new.kind, new.name, stale)
         kept = {s.name: out_of_reach(new.kind, s.name) for s in await stored.newest_secrets(con, new.kind, new.name)}
-        load_config(config_type, plain, _declared(config_type, {**kept, **{k: Secret.of(v) for k, v in fresh.items()}}))
+        load_config(config_type, plain, declared(config_type, {**kept, **{k: Secret.of(v) for k, v in fresh.items()}}))
         setting = SettingRecord(
             kind=new.kind, name=new.name, position=new.position, enabled=new.enabled, config=plain, version=1
         )
@@ -290,7 +308,7 @@ async def load_settings(
             sealed = await stored.newest_secrets(con, kind, record.name)
             await reader.prepare(database, tenant_id, [s.sealed for s in sealed])
             handles = {s.name: reader.handle(tenant_id, s) for s in sealed}
-            config = load_config(config_type, record.config, _declared(config_type, handles))
+            config = load_config(config_type, record.config, declared(config_type, handles))
             loaded.append(
                 LoadedSetting(name=record.name, position=record.position, version=record.version, config=config)
             )
@@ -342,12 +360,12 @@ def _new_record(tenant_id: UUID, new: NewConnection, plain: Mapping[str, Any]) -
     )
 
 
-def _declared(config_type: type[PluginConfig], handles: Mapping[str, Secret]) -> dict[str, Secret]:
+def declared(config_type: type[PluginConfig], handles: Mapping[str, Secret]) -> dict[str, Secret]:
     """Drop secrets of fields the installed plugin no longer has."""
     return {path: handle for path, handle in handles.items() if is_secret_path(config_type, path)}
 
 
-def _sender_headers(spec: TicketingToolSpec, config: PluginConfig, webhook_secret: str) -> dict[str, str]:
+def sender_headers(spec: TicketingToolSpec, config: PluginConfig, webhook_secret: str) -> dict[str, str]:
     return {k: v.replace(SECRET_PLACEHOLDER, webhook_secret) for k, v in spec.sender_headers(config).items()}
 
 

@@ -11,6 +11,8 @@ from aiops_core.errors import ConfigInvalid
 from aiops_core.registry import Registry, lookup
 from aiops_host.data import connections as stored
 from aiops_host.data.session import Database
+from aiops_host.trust.audit import Actor, operator
+from aiops_host.trust.audit import record as record_act
 from aiops_host.trust.handles import out_of_reach, seal_all
 from aiops_host.trust.vault import Vault
 
@@ -18,7 +20,13 @@ OWNER = "connection"
 
 
 async def change_config(
-    database: Database, vault: Vault, registry: Registry, connection: tuple[UUID, UUID], given: Mapping[str, Any]
+    database: Database,
+    vault: Vault,
+    registry: Registry,
+    connection: tuple[UUID, UUID],
+    given: Mapping[str, Any],
+    *,
+    actor: Actor | None = None,
 ) -> None:
     """Validate and store fields of a connection's configuration, secrets sealed; fields left out stay.
 
@@ -31,6 +39,7 @@ async def change_config(
         registry: The installed ticketing tools.
         connection: The ids of tenant and connection.
         given: Values by field name, secrets in plain text; ``null`` takes an optional one away.
+        actor: Who changes it; without one the trail names whoever runs this process.
 
     Raises:
         UnknownConnection: The tenant has no such connection.
@@ -52,3 +61,11 @@ async def change_config(
         await stored.delete_secrets(con, *owner, [name for name in names if name not in (*kept, *fresh)])
         await stored.set_config(con, connection_id, plain)
         await seal_all(con, vault, tenant_id, owner, fresh)
+        await record_act(
+            con,
+            tenant_id=tenant_id,
+            actor=actor or operator(),
+            act="connection.change",
+            subject=str(connection_id),
+            details={"fields": ", ".join(sorted(given))},
+        )

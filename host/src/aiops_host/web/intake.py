@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, post
+from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_202_ACCEPTED
@@ -92,7 +93,9 @@ async def _receipt(parts: Parts, ticketing_tool: str, endpoint_id: str, scope: S
         query=_query(scope["query_string"]),
     )
     try:
-        tenant_id, accepted, due = await parts.receiver.receive(ticketing_tool, endpoint_id, webhook)
+        tenant_id, accepted, due = await parts.receiver.receive(
+            ticketing_tool, endpoint_id, webhook, lambda: parts.peers.address_of(ASGIConnection(scope))
+        )
     except WebhookRejected:
         raise _rejected() from None
     except IntakeUnavailable as error:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import logging
 import re
 import secrets as random
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -34,6 +38,7 @@ from aiops_host.watch.metrics import Metrics
 from aiops_host.watch.tracing import annotate, trace_id, traceparent
 from aiops_host.web.endpoints import EndpointCache
 from aiops_host.web.nesting import MAX_DEPTH, too_deep
+from aiops_host.web.remarks import Remarks, detail_of, names_of
 
 log = logging.getLogger(__name__)
 
@@ -47,17 +52,29 @@ TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-
 ENDPOINT_ID = re.compile(r"[0-9a-f]{32}")
 
 
+OTHER_TOOL = "The address names another ticketing tool than the connection's."
+OTHER_NETWORK = "The sender's address is in none of the networks that may post to this endpoint."
+Network = IPv4Network | IPv6Network
+Address = Callable[[], str | None]
+
+
+def no_address() -> None:
+    """Know of no address the webhook came from."""
+
+
 class IntakeUnavailable(AiopsError):
     """The endpoint is known but cannot judge webhooks just now; the sender should send again."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownEndpoint:
-    """An endpoint with its made ticketing tool. Secrets are handles."""
+    """An endpoint with its made ticketing tool. Secrets are handles; the first of them to expire does so ``until``."""
 
     row: EndpointRow
     tool: TicketingToolPlugin
     secrets: tuple[Secret, ...] = field(repr=False)
+    networks: tuple[Network, ...] = ()
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +98,22 @@ class Receiver:
         self._reader = SecretReader(vault, "webhook")
         self._endpoints: EndpointCache[KnownEndpoint] = EndpointCache()
         self._decoy = self._reader.decoy()
+        self.remarks = Remarks(database)
+
+    def forget(self, endpoint_id: str) -> None:
+        """Look the endpoint up again, because it was changed."""
+        self._endpoints.forget(endpoint_id)
 
     async def receive(
-        self, ticketing_tool: str, endpoint_id: str, request: WebhookRequest
+        self, ticketing_tool: str, endpoint_id: str, request: WebhookRequest, address: Address = no_address
     ) -> tuple[UUID, Accepted, bool]:
         """Prove, read and store one webhook.
+
+        Args:
+            ticketing_tool: The word in the address.
+            endpoint_id: The id in the address.
+            request: What was received.
+            address: Finds out where from, asked only where that matters.
 
         Returns:
             The tenant, the delivery that keeps the webhook, and whether work is due on it.
@@ -97,9 +125,11 @@ class Receiver:
         """
         parent = traceparent() or sent_traceparent(request.headers.items()) or _new_traceparent()
         with bound(trace_id=trace_id(parent)):
-            known = await self._endpoint(endpoint_id)
+            known = await self._endpoint(endpoint_id, request.received_at)
             if known is None or known.row.ticketing_tool != ticketing_tool:
                 self._pretend(request.body)
+                if known is not None:
+                    self._note_soon(known, request, address, WebhookRejected(OTHER_TOOL, check="address"))
                 # Enough to tell a mistyped address from a stranger's guesses, too little to post with.
                 log.info(
                     "webhook refused: unknown address /%s/%s…",
@@ -108,8 +138,15 @@ class Receiver:
                 )
                 raise WebhookRejected(check="endpoint")
             with bound(tenant_id=known.row.tenant_id):
-                new = _delivery(known, request, self._proof(known, request), parent)
-                return await self._stored(new)
+                try:
+                    proof = self._proof(known, request, address)
+                except WebhookRejected as error:
+                    self._note_soon(known, request, address, error)
+                    raise
+                if len(known.secrets) > 1 and 0 <= proof.secret_index < len(known.secrets):
+                    version = known.row.sealed_secrets[proof.secret_index][0]
+                    self.remarks.secret_used(endpoint_id, version, request.received_at)
+                return await self._stored(_delivery(known, request, proof, parent))
 
     async def _stored(self, new: NewDelivery) -> tuple[UUID, Accepted, bool]:
         failpoints.reached("intake-before-commit")
@@ -126,13 +163,13 @@ class Receiver:
             log.info("webhook %s", f"stored as {new.state}" if accepted.fresh else "seen before")
         return new.tenant_id, accepted, accepted.fresh and new.state == "queued"
 
-    async def _endpoint(self, endpoint_id: str) -> KnownEndpoint | None:
+    async def _endpoint(self, endpoint_id: str, now: datetime) -> KnownEndpoint | None:
         if not ENDPOINT_ID.fullmatch(endpoint_id):
             return None
         found, known = self._endpoints.get(endpoint_id)
-        if not found:
+        if not found or (known is not None and known.until is not None and now >= known.until):
             row = await intake.endpoint(self._database, endpoint_id)
-            known = await self._made(row) if row else None
+            known = await self._made(live(row, now)) if row else None
             self._endpoints.put(endpoint_id, known)
         return known
 
@@ -149,12 +186,22 @@ class Receiver:
             with bound(tenant_id=row.tenant_id):
                 log.error("%s cannot judge webhooks: %s", row.ticketing_tool, explain(error))
             raise IntakeUnavailable from None
-        return KnownEndpoint(row, tool, webhook_secrets(row, self._reader))
+        return KnownEndpoint(
+            row,
+            tool,
+            webhook_secrets(row, self._reader),
+            networks=tuple(ip_network(network) for network in row.networks),
+            until=min((expiry for expiry in row.secret_expiries if expiry is not None), default=None),
+        )
 
-    def _proof(self, known: KnownEndpoint, request: WebhookRequest) -> WebhookProof:
+    def _proof(self, known: KnownEndpoint, request: WebhookRequest, address: Address) -> WebhookProof:
+        if known.networks and not _within(address(), known.networks):
+            log.info("webhook refused: network, connection %s", known.row.connection_id)
+            self._pretend(request.body)
+            raise WebhookRejected(OTHER_NETWORK, check="network")
         try:
             proof = known.tool.validate_webhook(request)
-        except SecretUnreadable as error:
+        except (KeyProviderUnavailable, SecretUnreadable) as error:
             log.error("webhooks cannot be judged: %s", error)
             raise IntakeUnavailable from None
         except WebhookRejected as error:
@@ -171,10 +218,54 @@ class Receiver:
             raise WebhookRejected(check="plugin")
         return proof
 
+    def _note_soon(self, known: KnownEndpoint, *refused: Any) -> None:
+        # After the answer, which must take as long for an address nobody has.
+        asyncio.get_running_loop().call_soon(self._note, known, *refused)
+
+    def _note(self, known: KnownEndpoint, request: WebhookRequest, address: Address, refusal: WebhookRejected) -> None:
+        """Keep for the endpoint's administrators what was refused; the sender is told nothing of it."""
+        with contextlib.ExitStack() as opened:
+            try:
+                hidden = [opened.enter_context(secret.open()) for secret in known.secrets]
+            except (KeyProviderUnavailable, SecretUnreadable):
+                return
+            self.remarks.refused(
+                known.row.endpoint_id,
+                request.received_at,
+                check=refusal.check,
+                detail=detail_of(refusal),
+                address=address(),
+                names=names_of(request.headers, hidden),
+            )
+
     def _pretend(self, body: bytes) -> None:
         """Do the work of one verification, so that a refusal takes as long whatever it was refused for."""
         with self._decoy.open() as value:
             hmac.compare_digest(hmac_sha256(value, body), bytes(32))
+
+
+def live(row: EndpointRow, now: datetime) -> EndpointRow:
+    """Return the endpoint without the secrets that have expired by our own clock."""
+    expiries = row.secret_expiries or (None,) * len(row.sealed_secrets)
+    kept = [
+        (secret, expiry)
+        for secret, expiry in zip(row.sealed_secrets, expiries, strict=True)
+        if expiry is None or expiry > now
+    ]
+    return replace(
+        row,
+        sealed_secrets=tuple(secret for secret, _ in kept),
+        secret_expiries=tuple(expiry for _, expiry in kept),
+    )
+
+
+def _within(address: str | None, networks: Iterable[Network]) -> bool:
+    """Return whether an address is in one of the networks; one that is not known is in none."""
+    try:
+        found = ip_address(address or "")
+    except ValueError:
+        return False
+    return any(found in network for network in networks)
 
 
 def decide(metadata: TicketMetadata, row: EndpointRow) -> Decision:
