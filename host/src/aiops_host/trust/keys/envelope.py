@@ -36,7 +36,7 @@ def seal(key: bytes, context: bytes, plaintext: bytes) -> bytes:
     """
     salt, nonce = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(NONCE_BYTES)
     cipher_key, commitment = derive(key, salt, context)
-    return salt + nonce + commitment + AESGCM(cipher_key).encrypt(nonce, plaintext, context)
+    return salt + nonce + commitment + encrypt(cipher_key, nonce, context, plaintext)
 
 
 def unseal(key: bytes, context: bytes, sealed: bytes) -> bytes:
@@ -51,16 +51,35 @@ def unseal(key: bytes, context: bytes, sealed: bytes) -> bytes:
     cipher_key, expected = derive(key, salt, context)
     if not hmac.compare_digest(commitment, expected):
         raise DoesNotOpen
-    try:
-        return AESGCM(cipher_key).decrypt(nonce, ciphertext, context)
-    except InvalidTag:
-        raise DoesNotOpen from None
+    return decrypt(cipher_key, nonce, context, ciphertext)
 
 
 def derive(key: bytes, salt: bytes, context: bytes) -> tuple[bytes, bytes]:
     """Return the key one seal is made with, and the commitment that goes with it."""
-    both = HKDF(algorithm=SHA512(), length=KEY_BYTES + COMMITMENT_BYTES, salt=salt, info=context).derive(key)
+    both = hkdf(key, salt, context, KEY_BYTES + COMMITMENT_BYTES)
     return both[:KEY_BYTES], both[KEY_BYTES:]
+
+
+def hkdf(key: bytes, salt: bytes, info: bytes, length: int) -> bytes:
+    """Return ``length`` bytes of HKDF-SHA512 (RFC 5869)."""
+    return HKDF(algorithm=SHA512(), length=length, salt=salt, info=info).derive(key)
+
+
+def encrypt(key: bytes, nonce: bytes, context: bytes, plaintext: bytes) -> bytes:
+    """Return AES-GCM's ciphertext with its tag behind it."""
+    return AESGCM(key).encrypt(nonce, plaintext, context)
+
+
+def decrypt(key: bytes, nonce: bytes, context: bytes, ciphertext: bytes) -> bytes:
+    """Return the plaintext of AES-GCM's ciphertext with its tag behind it.
+
+    Raises:
+        DoesNotOpen: The tag is not right.
+    """
+    try:
+        return AESGCM(key).decrypt(nonce, ciphertext, context)
+    except InvalidTag:
+        raise DoesNotOpen from None
 
 
 def _parts(sealed: bytes) -> tuple[bytes, bytes, bytes, bytes]:

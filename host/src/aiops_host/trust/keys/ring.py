@@ -16,7 +16,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from uuid import UUID
 
 from aiops_core.errors import KeyProviderRefused, KeyProviderUnavailable
@@ -82,6 +82,9 @@ class DataKey:
 
     def __repr__(self) -> str:
         return f"DataKey({self.name!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a DataKey cannot be pickled")
 
 
 class Keyring:
