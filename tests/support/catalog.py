@@ -6,12 +6,21 @@ TENANT_RULE = "(tenant_id = ( SELECT (current_setting('app.current_tenant_id'::t
 LOGIN_ROLES = ("aiops_app", "aiops_intake", "aiops_sweeper")
 
 # Reviewed: tables of people and workers, who belong to no tenant, and the migration runner's own.
-WITHOUT_TENANT = {"app_user", "web_session", "worker", "migration"}
+WITHOUT_TENANT = {
+    "app_user",
+    "web_session",
+    "password_reset",
+    "second_factor",
+    "recovery_code",
+    "api_token",
+    "worker",
+    "migration",
+}
 # Reviewed: what is written by a function of the owner only, and never changed.
 APPEND_ONLY = {"audit_entry", "audit_head"}
 # Reviewed: indexes and foreign keys that do not start with tenant_id. The look-up by a 128-bit random address comes
 # before a tenant is known; slugs are unique in the installation, and only its operator makes tenants.
-FREE_INDEXES = {"endpoint_by_id", "tenant_slug_key"}
+FREE_INDEXES = {"endpoint_by_id", "invitation_by_token", "tenant_slug_key"}
 FREE_FOREIGN_KEYS = {"membership_user_id_fkey"}
 # Reviewed: policies beside the tenant's, as (table, role, command).
 READERS = {
@@ -23,7 +32,12 @@ READERS = {
     ("delivery", "aiops_sweeper", "r"),
     ("effect", "aiops_sweeper", "r"),
     ("probe", "aiops_sweeper", "r"),
+    ("invitation", "aiops_owner", "r"),
     ("app_user", "aiops_owner", "*"),
+    ("password_reset", "aiops_owner", "*"),
+    ("second_factor", "aiops_owner", "*"),
+    ("recovery_code", "aiops_owner", "*"),
+    ("api_token", "aiops_owner", "*"),
     ("web_session", "aiops_owner", "*"),
     ("worker", "aiops_owner", "*"),
     ("audit_head", "aiops_owner", "r"),
@@ -32,6 +46,8 @@ READERS = {
 DEFINERS = {
     "intake_endpoint": {"aiops_intake"},
     "accept_deliveries": {"aiops_intake"},
+    "record_refusals": {"aiops_intake"},
+    "note_secret_use": {"aiops_intake"},
     "login_candidate": {"aiops_app"},
     "login_failed": {"aiops_app"},
     "session_open": {"aiops_app"},
@@ -39,6 +55,31 @@ DEFINERS = {
     "session_close": {"aiops_app"},
     "user_put": {"aiops_app"},
     "tenant_directory": {"aiops_app"},
+    "session_list": {"aiops_app"},
+    "session_end": {"aiops_app"},
+    "token_put": {"aiops_app"},
+    "token_find": {"aiops_app"},
+    "token_list": {"aiops_app"},
+    "token_drop": {"aiops_app"},
+    "factor_begin": {"aiops_app"},
+    "factor_find": {"aiops_app"},
+    "factor_step": {"aiops_app"},
+    "recovery_put": {"aiops_app"},
+    "recovery_use": {"aiops_app"},
+    "factor_remove": {"aiops_app"},
+    "oidc_person": {"aiops_app"},
+    "person_make": {"aiops_app"},
+    "person_change": {"aiops_app"},
+    "member_change": {"aiops_app"},
+    "member_directory": {"aiops_app"},
+    "person_directory": {"aiops_app"},
+    "invitation_look": {"aiops_app"},
+    "invitation_accept": {"aiops_app"},
+    "invitations_of": {"aiops_app"},
+    "reset_open": {"aiops_app"},
+    "reset_look": {"aiops_app"},
+    "reset_take": {"aiops_app"},
+    "sessions_end": set(),
     "worker_beat": {"aiops_sweeper"},
     "worker_directory": {"aiops_app"},
     "audit_append": {"aiops_app"},

@@ -22,8 +22,8 @@ from aiops_core.tickets import Enhancement
 from aiops_host.data import tenants
 from aiops_host.data.people import TenantRole
 from aiops_host.data.session import Database
+from aiops_host.trust.accounts import put_user
 from aiops_host.trust.connections import CreatedConnection, NewConnection, create_connection
-from aiops_host.trust.sessions import put_user
 from aiops_host.trust.vault import Vault, create_key_file
 
 PASSWORD = "correct horse battery"

@@ -12,7 +12,8 @@ from tests.support.databases import DatabaseUrls, TwoTenants, execute_as_superus
 from aiops_core import PluginManager
 from aiops_host.data.session import Database
 from aiops_host.settings import Settings
-from aiops_host.trust.sessions import PasswordRefused, put_user
+from aiops_host.trust.accounts import put_user
+from aiops_host.trust.passwords import PasswordRefused
 from aiops_host.trust.vault import Vault
 from aiops_host.web.app import create_app
 

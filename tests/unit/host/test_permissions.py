@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from aiops_host.trust.permissions import PERMISSIONS, PermissionName, Role, allows
+from aiops_host.trust.permissions import ORDER, PERMISSIONS, PermissionName, Role, allows, lesser
 
 
 def test_every_name_a_route_may_ask_for_is_in_the_table() -> None:
@@ -26,12 +26,26 @@ def test_roles_contain_each_other(name: str) -> None:
 
 
 def test_readers_change_nothing() -> None:
-    """Read-only people have reading permissions only."""
+    """Read-only people have reading permissions only, and their own account."""
     readable = {name for name, entry in PERMISSIONS.items() if entry.scope != "public" and allows(name, "read-only")}
-    assert {name.rpartition(".")[2] for name in readable} == {"read", "self"}
+    assert {name.rpartition(".")[2] for name in readable} == {"read", "self", "account"}
 
 
 def test_the_public_permission_is_no_role() -> None:
     """Only the public permission asks for nothing, and nobody is granted it by role."""
     assert [name for name, entry in PERMISSIONS.items() if entry.scope == "public"] == ["public"]
     assert PERMISSIONS["public"].roles == frozenset()
+
+
+def test_a_token_opens_no_other_door() -> None:
+    """What a stolen token must not do asks for a session: accounts, tokens, members, people."""
+    doors = {name for name, entry in PERMISSIONS.items() if not entry.by_token}
+    assert doors >= {"account", "members.manage", "people.manage"}
+
+
+def test_the_lesser_of_two_roles_is_the_one_with_fewer_permissions() -> None:
+    """Roles are ordered as the table orders them."""
+    assert set(ORDER) == set(get_args(Role))
+    held = [sum(allows(name, role) for name in PERMISSIONS) for role in ORDER]
+    assert held == sorted(set(held))
+    assert lesser("technician", "platform-admin") == lesser("platform-admin", "technician") == "technician"

@@ -142,7 +142,7 @@ def _first_login(installation: Any) -> tuple[str, str] | None:
     if _first_login_marker(installation).exists():
         return None
     from aiops_host.data.session import Database  # noqa: PLC0415 - as above
-    from aiops_host.trust.sessions import put_user  # noqa: PLC0415
+    from aiops_host.trust.accounts import put_user  # noqa: PLC0415
 
     email, password = FIRST_ADMINISTRATOR, secrets.token_urlsafe(15)
 

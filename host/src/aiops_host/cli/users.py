@@ -31,7 +31,7 @@ def create(email: str, slug: str | None, role: Any, platform_admin: bool, passwo
     to another tenant keeps theirs.
     """
     from aiops_host.data import tenants  # noqa: PLC0415 - the database is not needed for --help
-    from aiops_host.trust.sessions import create_user  # noqa: PLC0415
+    from aiops_host.trust.accounts import create_user  # noqa: PLC0415
 
     if not slug and not platform_admin:
         raise click.UsageError("Say --tenant SLUG or --platform-admin.")
@@ -63,7 +63,7 @@ def password_(email: str, password_stdin: bool, as_json: bool) -> None:
 
     A made-up password is printed this once and stored nowhere. Roles stay as they are.
     """
-    from aiops_host.trust.sessions import set_password  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.trust.accounts import set_password  # noqa: PLC0415 - the database is not needed for --help
 
     password = _password(given=password_stdin)
 

@@ -50,6 +50,8 @@ class Tenant(Table, tablename="tenant", db=ENGINE):
     name = Text()
     state = Text(default="active")
     created_at = Timestamptz()
+    settings = Document()
+    state_since = Timestamptz()
 
 
 class Connection(Table, tablename="connection", db=ENGINE):
@@ -78,6 +80,7 @@ class Endpoint(Table, tablename="endpoint", db=ENGINE):
     endpoint_id = Text(primary_key=True)
     connection_id = UUID()
     created_at = Timestamptz()
+    networks = Array(base_column=Text())
 
 
 class StoredSecret(Table, tablename="secret", db=ENGINE):
@@ -93,6 +96,7 @@ class StoredSecret(Table, tablename="secret", db=ENGINE):
     key_version = Integer()
     created_at = Timestamptz()
     expires_at = Timestamptz(null=True, default=None)
+    last_used_at = Timestamptz(null=True, default=None)
 
 
 class DataKey(Table, tablename="data_key", db=ENGINE):
@@ -260,6 +264,21 @@ class Membership(Table, tablename="membership", db=ENGINE):
     tenant_id = UUID()
     user_id = UUID(primary_key=True)
     role = Text()
+    since = Timestamptz()
+
+
+class Invitation(Table, tablename="invitation", db=ENGINE):
+    """An invitation into a tenant that nobody has accepted yet."""
+
+    tenant_id = UUID()
+    invitation_id = UUID(primary_key=True)
+    email = Text()
+    role = Text()
+    token_hash = Bytea()
+    invited_by = Text()
+    shown = Boolean(default=False)
+    created_at = Timestamptz()
+    expires_at = Timestamptz()
 
 
 class Probe(Table, tablename="probe", db=ENGINE):
@@ -294,4 +313,5 @@ TABLES: tuple[type[Table], ...] = (
     Effect,
     HistoryImport,
     Membership,
+    Invitation,
 )

@@ -1,46 +1,43 @@
-"""Logins and sessions: argon2id passwords, opaque tokens of 256 bits of which only the hash is stored."""
+"""Logins and sessions: opaque tokens of 256 bits of which only the hash is stored."""
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import hashlib
 import secrets
-from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from argon2.low_level import ARGON2_VERSION
 
 from aiops_core.errors import AiopsError
 from aiops_host.data import people
-from aiops_host.data.people import Person, TenantRole
+from aiops_host.data.audit import PLATFORM
+from aiops_host.data.people import NOWHERE, Candidate, Origin, Person, SessionView
 from aiops_host.data.session import Database
+from aiops_host.trust import audit
+from aiops_host.trust.attempts import Attempts
+from aiops_host.trust.passwords import Passwords
 
 TOKEN_BYTES = 32
 MAX_TOKEN_LENGTH = 64
-MAX_PASSWORD_LENGTH = 1024
-MIN_PASSWORD_LENGTH = 12
-MAX_EMAIL_LENGTH = 254
-CONCURRENT_HASHES = 2
-"""Each takes 64 MiB and a core for some 50 ms: more at a time would let logins starve everything else."""
-
-_HASHER = PasswordHasher()
+MAX_FAILURES = 30
 
 
 class LoginRefused(AiopsError):
     """Wrong email or password, or too many failed attempts; wait a moment and try again."""
 
 
-class PasswordRefused(AiopsError):
-    """The password cannot be used."""
+class CodeNeeded(AiopsError):
+    """Enter the code your authenticator app shows, or one of your recovery codes."""
 
 
-class PersonRefused(AiopsError):
-    """The person cannot be made or changed."""
+class CodeRefused(AiopsError):
+    """The code is wrong or was used before; wait for the next one."""
+
+
+class UnknownSession(AiopsError):
+    """There is no such session."""
 
 
 class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,36 +51,90 @@ class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
         return f"LoggedIn(user_id={self.user_id!r})"
 
 
+class CodeCheck(Protocol):
+    """Knows whether a code is one of a person's second factor, and uses it up."""
+
+    async def check(self, user_id: UUID, code: str) -> bool:
+        """Return whether the code is right and was not used before."""
+
+
 class Sessions:
     """The doors of one process."""
 
-    def __init__(self, database: Database, *, hours: float, idle_minutes: float) -> None:
-        """Take the longest life and the longest idle time of a session."""
+    def __init__(
+        self,
+        database: Database,
+        *,
+        hours: float,
+        idle_minutes: float,
+        factors: CodeCheck | None = None,
+        attempts: Attempts | None = None,
+    ) -> None:
+        """Take the longest life and idle time of a session, who checks codes, and who counts failures by address."""
         self._database = database
         self._lifetime = timedelta(hours=hours)
         self._idle = timedelta(minutes=idle_minutes)
-        self._hashing = asyncio.Semaphore(CONCURRENT_HASHES)
-        self._nobody = _nobodys_hash()
+        self._factors = factors
+        self.passwords = Passwords()
+        self.attempts = attempts or Attempts(MAX_FAILURES)
 
-    async def login(self, email: str, password: str) -> LoggedIn:
-        """Open a session.
+    async def login(self, email: str, password: str, *, code: str | None = None, origin: Origin = NOWHERE) -> LoggedIn:
+        """Open a session for who knows the password, and has the second factor where the person has one.
 
         Raises:
-            LoginRefused: The same for an unknown address, a wrong password and a locked person.
+            LoginRefused: The same for an unknown address, a wrong password, a locked and a deactivated person.
+            CodeNeeded: The password is right, and a code was not given.
+            CodeRefused: The password is right, and the code is not.
+            TooManyAttempts: The address failed too often.
         """
+        who = await self.prove(email, password, code=code, address=origin.address)
+        return await self.open(who.user_id, origin)
+
+    async def prove(self, email: str, password: str, *, code: str | None = None, address: str = "") -> Candidate:
+        """Return the person whose email, password and code these are; raises as :meth:`login` does."""
         # The candidate is read inside, so that a burst of guesses cannot all pass before the first is counted.
-        async with self._hashing:
+        async with self.passwords.turn:
+            self.attempts.check(address)
             who = await people.candidate(self._database, email.strip())
-            stored = who.password_hash if who else self._nobody
-            matches = await asyncio.to_thread(_matches, stored, password)
-            if who is None or who.locked:
+            matches = await self.passwords.match(who.password_hash if who else "", password)
+            if who is None or who.locked or not who.active:
+                self.attempts.failed(address)
                 raise LoginRefused
             if not matches:
-                await people.count_failure(self._database, who.user_id)
+                await self._failed(who, address)
                 raise LoginRefused
+            if who.second_factor:
+                await self._check_code(who, code, address)
+        return who
+
+    async def prove_password(self, person: Person, password: str, *, address: str = "") -> None:
+        """Refuse who is logged in but does not know the password, as somebody at an open screen.
+
+        Raises:
+            LoginRefused: The password is wrong, or the person is locked out.
+            TooManyAttempts: The address failed too often.
+        """
+        async with self.passwords.turn:
+            self.attempts.check(address)
+            who = await people.candidate(self._database, person.email)
+            matches = await self.passwords.match(who.password_hash if who else "", password)
+            if who is None or who.locked or not matches:
+                self.attempts.failed(address)
+                if who and not who.locked:
+                    await people.count_failure(self._database, who.user_id)
+                raise LoginRefused("The password is wrong, or too many attempts failed; wait a moment and try again.")
+
+    async def open(self, user_id: UUID, origin: Origin = NOWHERE) -> LoggedIn:
+        """Open a session for a person whose word was taken; every session has an id of its own.
+
+        Raises:
+            LoginRefused: They were deactivated.
+        """
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        ends = await people.open_session(self._database, token_hash(token), who.user_id, self._lifetime)
-        return LoggedIn(token=token, expires_at=ends, user_id=who.user_id)
+        ends = await people.open_session(self._database, token_hash(token), user_id, self._lifetime, origin)
+        if ends is None:
+            raise LoginRefused
+        return LoggedIn(token=token, expires_at=ends, user_id=user_id)
 
     async def logout(self, token: str) -> None:
         """End a session; one that is gone is fine."""
@@ -95,85 +146,63 @@ class Sessions:
             return None
         return await people.find_session(self._database, token_hash(token), self._idle)
 
+    async def list_(self, person: Person) -> list[SessionView]:
+        """Return the person's live sessions, the one used last first."""
+        return await people.list_sessions(self._database, person.user_id, self._idle, person.session_id)
 
-async def create_user(
-    database: Database,
-    email: str,
-    password: str,
-    *,
-    platform_admin: bool = False,
-    roles: Mapping[UUID, TenantRole] | None = None,
-) -> bool:
-    """Make a person, or add roles to one there is, who keeps their password; return whether they are new.
+    async def end(self, person: Person, session_id: UUID | None = None) -> int:
+        """End one of the person's sessions, or all of them; return how many ended.
 
-    Raises:
-        PasswordRefused: The address or the password is not usable.
-        PersonRefused: They are there, and are asked to become a platform administrator or belong to the tenant already.
-    """
-    known = await people.candidate(database, email)
-    if known is None:
-        await put_user(database, email, password, platform_admin=platform_admin, roles=roles)
-        return True
-    hint = f"`aiops users password {email}` gives a new password."
-    if platform_admin:
-        raise PersonRefused(f"There is a person {email} already, who was left as they are; {hint}")
-    if not await people.add_roles(database, known.user_id, roles or {}):
-        raise PersonRefused(f"{email} belongs to that tenant already and was left as they are; {hint}")
-    return False
+        Raises:
+            UnknownSession: They have none of that id.
+        """
+        async with self._database.tenant(PLATFORM) as con:
+            ended = await people.end_sessions(con, person.user_id, session_id)
+            if session_id and not ended:
+                raise UnknownSession
+            await audit.record(
+                con,
+                tenant_id=None,
+                actor=audit.person(person.email, person.user_id),
+                act="session.end",
+                subject=person.email,
+                details={"ended": str(ended)},
+            )
+        return ended
 
+    async def change_password(self, person: Person, current: str, new: str, origin: Origin = NOWHERE) -> LoggedIn:
+        """Give a person a new password, end all their sessions and open one anew.
 
-async def set_password(database: Database, email: str, password: str) -> None:
-    """Give a person a new password and end their sessions; their roles stay.
+        Raises:
+            LoginRefused: The current password is wrong.
+            PasswordRefused: The new one is not usable.
+            TooManyAttempts: The address failed too often.
+        """
+        await self.prove_password(person, current, address=origin.address)
+        hashed = await self.passwords.hash(new)
+        async with self._database.tenant(PLATFORM) as con:
+            await people.put_person(con, person.email, hashed)
+            await audit.record(
+                con,
+                tenant_id=None,
+                actor=audit.person(person.email, person.user_id),
+                act="person.password",
+                subject=person.email,
+            )
+        return await self.open(person.user_id, origin)
 
-    Raises:
-        PasswordRefused: The password is not usable.
-        PersonRefused: There is no such person.
-    """
-    if await people.candidate(database, email) is None:
-        raise PersonRefused(f"There is no person {email}; `aiops users create` makes one.")
-    await put_user(database, email, password)
+    async def _check_code(self, who: Candidate, code: str | None, address: str) -> None:
+        if code is None:
+            raise CodeNeeded
+        if self._factors is None or not await self._factors.check(who.user_id, code):
+            await self._failed(who, address)
+            raise CodeRefused
 
-
-async def put_user(
-    database: Database,
-    email: str,
-    password: str,
-    *,
-    platform_admin: bool = False,
-    roles: Mapping[UUID, TenantRole] | None = None,
-) -> UUID:
-    """Make a person, or give them a new password and end their sessions; see :func:`people.put_user`.
-
-    Raises:
-        PasswordRefused: The address or the password is not usable.
-    """
-    if "@" not in email or email != email.strip() or len(email) > MAX_EMAIL_LENGTH:
-        raise PasswordRefused(f"{email!r} is not an email address.")
-    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        raise PasswordRefused(f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.")
-    hashed = await asyncio.to_thread(_HASHER.hash, password)
-    return await people.put_user(database, email.lower(), hashed, platform_admin=platform_admin, roles=roles)
+    async def _failed(self, who: Candidate, address: str) -> None:
+        self.attempts.failed(address)
+        await people.count_failure(self._database, who.user_id)
 
 
 def token_hash(token: str) -> bytes:
     """Return what is stored of a token."""
     return hashlib.sha256(token.encode()).digest()
-
-
-def _nobodys_hash() -> str:
-    """Return a hash of no password, for an unknown address to be compared with in the same time as a wrong password."""
-    costs = f"m={_HASHER.memory_cost},t={_HASHER.time_cost},p={_HASHER.parallelism}"
-    salt, digest = (
-        base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=")
-        for size in (_HASHER.salt_len, _HASHER.hash_len)
-    )
-    return f"$argon2id$v={ARGON2_VERSION}${costs}${salt}${digest}"
-
-
-def _matches(stored: str, password: str) -> bool:
-    if len(password) > MAX_PASSWORD_LENGTH:
-        password = ""
-    try:
-        return _HASHER.verify(stored, password)
-    except (VerificationError, InvalidHashError):
-        return False

@@ -20,11 +20,33 @@ from aiops_core.plugins import PluginManager
 from aiops_host.data.session import Database
 from aiops_host.data.wakeup import Waker
 from aiops_host.settings import Settings
+from aiops_host.trust.attempts import Attempts
+from aiops_host.trust.links import Links
+from aiops_host.trust.mail import make_mailer
 from aiops_host.trust.sessions import Sessions
+from aiops_host.trust.tokens import Tokens
 from aiops_host.trust.vault import Vault
 from aiops_host.watch.metrics import Metrics
-from aiops_host.web import audit, connections, deliveries, docs, figures, health, installation, intake, people, runs
+from aiops_host.web import (
+    account,
+    audit,
+    connections,
+    deliveries,
+    directory,
+    docs,
+    figures,
+    health,
+    installation,
+    intake,
+    links,
+    members,
+    people,
+    runs,
+    tenants,
+    webhooks,
+)
 from aiops_host.web.access import COOKIE, Access, ChosenTenant, tenant_of
+from aiops_host.web.departures import Departures
 from aiops_host.web.limits import Limits
 from aiops_host.web.parts import Parts
 from aiops_host.web.peer import Peers
@@ -61,12 +83,33 @@ API_ROUTES = (
     connections.change_connection,
     connections.pause_connection,
     connections.resume_connection,
+    connections.list_ticketing_tools,
+    connections.test_connection,
+    connections.delete_connection,
+    webhooks.show_endpoint,
+    webhooks.rotate_secret,
+    webhooks.end_overlap,
+    webhooks.set_networks,
+    webhooks.explain_refusals,
+    tenants.create_tenant,
+    tenants.show_tenant,
+    tenants.change_tenant,
+    tenants.suspend_tenant,
+    tenants.resume_tenant,
+    tenants.export_tenant,
+    tenants.delete_tenant,
     installation.list_plugins,
     installation.list_tenants,
     health.parts_health,
+    *account.ROUTES,
+    links.accept_as_me,
+    *members.ROUTES,
+    *directory.ROUTES,
     audit.tenant_audit,
     audit.platform_audit,
 )
+DOORS = (people.log_in, *links.DOORS)
+"""What people come in by, who are not logged in yet."""
 PUBLIC_ROUTES = (intake.receive_webhook, health.live, health.ready, docs.openapi_json, docs.docs)
 
 
@@ -86,7 +129,7 @@ def create_app(
     parts = _make_parts(settings, plugins, database, vault, waker, metrics or Metrics())
     limits = Limits(settings, Peers(settings.trusted_proxies))
     api = Router("/api/v1", route_handlers=list(API_ROUTES), security=[{"bearer": []}, {"cookie": []}])
-    doors = Router("/api/v1", route_handlers=[people.log_in])
+    doors = Router("/api/v1", route_handlers=list(DOORS))
     app = Litestar(
         route_handlers=[api, doors, *PUBLIC_ROUTES],
         dependencies={
@@ -112,7 +155,14 @@ def create_app(
 def _make_parts(
     settings: Settings, plugins: PluginManager, database: Database, vault: Vault, waker: Waker, metrics: Metrics
 ) -> Parts:
-    sessions = Sessions(database, hours=settings.session_hours, idle_minutes=settings.session_idle_minutes)
+    peers = Peers(settings.trusted_proxies)
+    sessions = Sessions(
+        database,
+        hours=settings.session_hours,
+        idle_minutes=settings.session_idle_minutes,
+        attempts=Attempts(settings.login_failures, exempt=peers.believes),
+    )
+    tokens = Tokens(database)
     return Parts(
         settings=settings,
         plugins=plugins,
@@ -121,8 +171,12 @@ def _make_parts(
         vault=vault,
         wakes=Wakes(waker),
         sessions=sessions,
-        access=Access(sessions, database, settings.public_url),
+        tokens=tokens,
+        links=Links(database, sessions, settings.dashboard_url, make_mailer(settings)),
+        peers=peers,
+        access=Access(sessions, tokens, database, settings),
         receiver=Receiver(database, plugins.registry, vault, metrics),
+        departures=Departures(database, vault),
     )
 
 
@@ -157,8 +211,11 @@ def _closing(parts: Parts) -> Any:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         try:
-            yield
+            async with parts.departures.working():
+                yield
         finally:
+            await parts.receiver.remarks.close()
+            await parts.links.aclose()
             await parts.wakes.close()
             await parts.database.close()
 

@@ -10,9 +10,13 @@ from aiops_core.plugins import PluginManager
 from aiops_core.registry import Registry
 from aiops_host.data.session import Database
 from aiops_host.settings import Settings
+from aiops_host.trust.links import Links
 from aiops_host.trust.sessions import Sessions
+from aiops_host.trust.tokens import Tokens
 from aiops_host.trust.vault import Vault
 from aiops_host.web.access import Access
+from aiops_host.web.departures import Departures
+from aiops_host.web.peer import Peers
 from aiops_host.web.receiving import Receiver
 from aiops_host.web.waking import Wakes
 
@@ -28,8 +32,12 @@ class Parts:
     vault: Vault
     wakes: Wakes
     sessions: Sessions
+    tokens: Tokens
+    links: Links
+    peers: Peers
     access: Access
     receiver: Receiver
+    departures: Departures
 
 
 WithParts = NamedDependency[Parts]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -47,14 +47,6 @@ class Peers:
         """Return whether the address is that of a believed proxy, or of one of our own parts."""
         found = _read(address)
         return found is not None and any(found in network for network in self._trusted)
-
-
-def neighbourhood(address: str) -> str:
-    """Return what stands for a sender who has many addresses: of IPv6 the /64 one line is given."""
-    found = _read(address)
-    if isinstance(found, IPv6Address):
-        return str(IPv6Network((found, 64), strict=False))
-    return address
 
 
 def _read(text: str) -> Address | None:

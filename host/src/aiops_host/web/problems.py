@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -19,10 +20,20 @@ from aiops_host.data.connections import ConnectionRefused, UnknownConnection
 from aiops_host.data.cursors import CursorInvalid
 from aiops_host.data.deliveries import ReplayRefused, UnknownDelivery
 from aiops_host.data.faults import TRY_AGAIN, UNSTORABLE
+from aiops_host.data.members import UnknownInvitation, UnknownPerson
 from aiops_host.data.probes import UnknownProbe
 from aiops_host.data.runs import UnknownRun
-from aiops_host.data.tenants import TenantRefused, UnknownTenant
-from aiops_host.trust.sessions import LoginRefused, PasswordRefused
+from aiops_host.data.tenants import TenantDeleting, TenantRefused, UnknownTenant
+from aiops_host.data.tokens import UnknownToken
+from aiops_host.trust.accounts import PersonRefused
+from aiops_host.trust.attempts import TooManyAttempts
+from aiops_host.trust.doors import ConnectionKept, TestRefused
+from aiops_host.trust.links import AlreadyMember, LinkSpent
+from aiops_host.trust.membership import LastAdministrator
+from aiops_host.trust.passwords import PasswordRefused
+from aiops_host.trust.sessions import CodeNeeded, CodeRefused, LoginRefused, UnknownSession
+from aiops_host.trust.tenancy import DeletionRefused
+from aiops_host.trust.tokens import TokenRefused
 
 log = logging.getLogger(__name__)
 
@@ -65,15 +76,31 @@ _KNOWN: dict[type[AiopsError], tuple[int, str]] = {
     UnknownRun: (404, "not-found"),
     UnknownProbe: (404, "not-found"),
     UnknownConnection: (404, "not-found"),
+    UnknownInvitation: (404, "not-found"),
+    UnknownPerson: (404, "not-found"),
+    UnknownSession: (404, "not-found"),
+    UnknownToken: (404, "not-found"),
     UnknownTenant: (404, "not-found"),
     ReplayRefused: (409, "replay-refused"),
     ConnectionRefused: (409, "connection-refused"),
+    ConnectionKept: (409, "not-confirmed"),
+    DeletionRefused: (409, "not-confirmed"),
+    TenantDeleting: (409, "tenant-deleting"),
+    TestRefused: (409, "test-refused"),
     CursorInvalid: (400, "cursor-invalid"),
     ConfigInvalid: (422, "config-invalid"),
     UnknownContribution: (422, "unknown-contribution"),
     TenantRefused: (422, "tenant-refused"),
     PasswordRefused: (422, "password-refused"),
+    PersonRefused: (409, "person-refused"),
+    AlreadyMember: (409, "already-member"),
+    LastAdministrator: (409, "last-administrator"),
+    LinkSpent: (410, "link-spent"),
+    TokenRefused: (422, "token-refused"),
     LoginRefused: (401, "login-refused"),
+    CodeNeeded: (401, "code-needed"),
+    CodeRefused: (401, "code-refused"),
+    TooManyAttempts: (429, "too-many-attempts"),
 }
 
 _CODES = {
@@ -145,8 +172,16 @@ def _ours(_: Request[Any, Any, Any], error: AiopsError) -> Response[bytes]:
         log.error("request failed", exc_info=error)
         return answer(Problem(status=500, code="internal", detail=_DETAILS[500]))
     status, code = known
-    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
-    return answer(Problem(status=status, code=code, detail=str(error)), headers)
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+    if isinstance(error, TooManyAttempts):
+        headers["Retry-After"] = str(error.retry_after)
+    fields = [FieldProblem(*named.groups())] if isinstance(error, ConfigInvalid) and (named := _named(error)) else []
+    return answer(Problem(status=status, code=code, detail=str(error), errors=fields or msgspec.UNSET), headers)
+
+
+def _named(error: AiopsError) -> re.Match[str] | None:
+    """Return field and message of an error whose text begins with a field's path."""
+    return re.fullmatch(r"([A-Za-z_][\w.\[\]-]*): (.+)", str(error), re.DOTALL)
 
 
 def _away(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
