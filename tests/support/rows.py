@@ -79,12 +79,12 @@ async def tables(con: asyncpg.Connection) -> dict[str, Table]:
 
 
 async def fill(con: asyncpg.Connection, tenant_id: UUID, known: Mapping[str, Table]) -> dict[str, Row]:
-    """Insert one row of the tenant, itself if need be, into each of its tables, and what those refer to, as superuser."""
+    """Give the tenant a row in each of its tables that has none, itself included, and in those they refer to."""
     made: dict[str, Row] = {}
     needed = {parent for table in known.values() if table.scoped for _, parent, _ in table.links}
     for table in known.values():
-        there = await con.fetchrow("select * from tenant where tenant_id = $1", tenant_id)
-        if table.name == "tenant" and there is not None:
+        own = f'select * from "{table.name}" where tenant_id = $1 limit 1'  # noqa: S608 - from the catalog
+        if table.scoped and (there := await con.fetchrow(own, tenant_id)):
             made[table.name] = dict(there)
         elif table.scoped or table.name in needed:
             made[table.name] = await insert(con, table, new_row(table, tenant_id, made))
