@@ -29,6 +29,8 @@ from aiops_host.data.retrieval import history
 from aiops_host.data.session import Database
 from aiops_host.embedded import EmbeddedPostgres
 from aiops_host.embedded.child import package_folder
+from aiops_host.trust.audit import operator
+from aiops_host.trust.catalogue import change_catalogue, provider_at
 from aiops_host.trust.connections import NewConnection, NewSetting, create_connection, set_plugin_setting
 from aiops_host.trust.vault import Vault, create_key_file
 
@@ -162,6 +164,7 @@ async def _tenant(database: Database, made: Servers, past: Sequence[str]) -> tup
     jira = NewConnection(name="bench", ticketing_tool="jira", config=config)
     created = await create_connection(database, vault, registry, tenant.id, jira)
     model = {"model": "openai/m", "api_base": f"{made.stubs_url}/v1", "api_key": "bench-key"}
+    await change_catalogue(database, provider_at(model["api_base"]), actor=operator())
     backend = NewSetting(kind="llm-backend", name="litellm", config={"models": [model]})
     await set_plugin_setting(database, vault, registry, tenant.id, backend)
     tickets = [Ticket(id=f"PAST-{n}", title="", description=text, state="resolved") for n, text in enumerate(past)]

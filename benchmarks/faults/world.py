@@ -29,6 +29,8 @@ from aiops_host.data import tenants
 from aiops_host.data.migrate import LOGIN_ROLES, migrate
 from aiops_host.data.retrieval import history
 from aiops_host.data.session import Database
+from aiops_host.trust.audit import operator
+from aiops_host.trust.catalogue import change_catalogue, provider_at
 from aiops_host.trust.connections import NewConnection, NewSetting, create_connection, set_plugin_setting
 from aiops_host.trust.vault import Vault, create_key_file
 
@@ -205,6 +207,7 @@ async def _site(makers: _Makers, plan: Plan, number: int) -> Site:
         connection = await con.fetchval("select connection_id from connection")
     if makers.llm is not None:
         asked = {"model": "openai/stub", "api_base": makers.llm.url, "api_key": "bench", "timeout": 60}
+        await change_catalogue(database, provider_at(makers.llm.url), actor=operator())
         setting = NewSetting(kind="llm-backend", name="litellm", config={"models": [asked]})
         await set_plugin_setting(database, vault, registry, tenant.id, setting)
     proof = Proof(secret=created.webhook_secret, headers=created.headers)

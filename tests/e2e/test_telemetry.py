@@ -81,6 +81,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
             _connect(made, slug)
         key = made.canary("sk-")
         config = {"models": [{"model": "openai/stub", "api_base": model.url, "api_key": key}]}
+        running.aiops("providers", "allow", "stub", "--address", model.url)
         command = ("backends", "set", "litellm", "--tenant", "modelled", "--config", "-")
         running.aiops(*command, stdin=json.dumps(config))
         yield made

@@ -14,6 +14,7 @@ WITHOUT_TENANT = {
     "recovery_code",
     "api_token",
     "worker",
+    "llm_provider",
     "migration",
 }
 # Reviewed: what is written by a function of the owner only, and never changed.
@@ -40,6 +41,7 @@ READERS = {
     ("api_token", "aiops_owner", "*"),
     ("web_session", "aiops_owner", "*"),
     ("worker", "aiops_owner", "*"),
+    ("llm_provider", "aiops_owner", "*"),
     ("audit_head", "aiops_owner", "r"),
 }
 # Reviewed: functions that run with their owner's rights, and who may execute them.
@@ -82,6 +84,9 @@ DEFINERS = {
     "sessions_end": set(),
     "worker_beat": {"aiops_sweeper"},
     "worker_directory": {"aiops_app"},
+    "provider_directory": {"aiops_app"},
+    "provider_put": {"aiops_app"},
+    "provider_remove": {"aiops_app"},
     "audit_append": {"aiops_app"},
     "audit_chains": {"aiops_app"},
 }

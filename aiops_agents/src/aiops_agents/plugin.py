@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aiops_agents.backends import offline
-from aiops_agents.backends.config import LiteLLMConfig
+from aiops_agents.backends.config import LiteLLMConfig, addresses, from_routes
 from aiops_agents.tools import asset_lookup, knowledge_base, similar_tickets
 from aiops_core import (
     Agent,
@@ -51,7 +51,14 @@ def aiops_register_tools() -> Iterable[ToolSpec]:
 @hookimpl
 def aiops_register_llm_backends() -> Iterable[LLMBackendSpec]:
     """Contribute the way to any provider's models, and the one that needs none."""
-    yield LLMBackendSpec(name="litellm", title="Any provider, through LiteLLM", factory=_litellm, config=LiteLLMConfig)
+    yield LLMBackendSpec(
+        name="litellm",
+        title="Any provider, through LiteLLM",
+        factory=_litellm,
+        config=LiteLLMConfig,
+        addresses=addresses,
+        routes=from_routes,
+    )
     yield LLMBackendSpec(name="offline", title="Offline: quotes the evidence, no model", factory=offline.make)
 
 

@@ -17,6 +17,7 @@ from aiops_core.errors import (
     AiopsError,
     AuthenticationFailed,
     BudgetExceeded,
+    CallRefused,
     ConfigInvalid,
     EffectUnknown,
     EffectUnverifiable,
@@ -36,7 +37,20 @@ from aiops_core.errors import (
 )
 from aiops_core.hookspecs import hookimpl
 from aiops_core.keys import KeyContext, KeyProvider, WrappedKey
-from aiops_core.llm import Completion, CompletionRequest, LLMAttempt, LLMBackend, Message, Usage
+from aiops_core.llm import (
+    CallMeter,
+    CallRecord,
+    Completion,
+    CompletionRequest,
+    LLMAttempt,
+    LLMBackend,
+    Message,
+    ModelCall,
+    ModelPrice,
+    ModelProtocol,
+    ModelRoute,
+    Usage,
+)
 from aiops_core.plugins import PluginManager, PluginRecord, load_plugins
 from aiops_core.registry import Registry, UnknownContribution, lookup
 from aiops_core.services import (
@@ -87,6 +101,9 @@ __all__ = [
     "BackendServices",
     "Block",
     "BudgetExceeded",
+    "CallMeter",
+    "CallRecord",
+    "CallRefused",
     "Claim",
     "Clock",
     "Code",
@@ -120,6 +137,10 @@ __all__ = [
     "ListBlock",
     "Log",
     "Message",
+    "ModelCall",
+    "ModelPrice",
+    "ModelProtocol",
+    "ModelRoute",
     "NoConfig",
     "NoteDraft",
     "NoteSection",

@@ -138,8 +138,10 @@ class ToolFailed(AiopsError):
 class LLMUnavailable(AiopsError):
     """No LLM could be reached in time.
 
-    Host: the note is posted without AI text and says so. ``retry_after`` is in seconds.
+    Host: the note is posted without AI text and says so. ``retry_after`` is in seconds, ``attempts`` are the calls made.
     """
+
+    attempts: tuple[object, ...] = ()
 
     def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
         """Take the message and the wait the LLM's service asked for, in seconds."""
@@ -153,9 +155,20 @@ class LLMRefused(AiopsError):
     Host: the next backend or model is asked; when none is left the note is posted without AI text.
     """
 
+    attempts: tuple[object, ...] = ()
+
 
 class BudgetExceeded(AiopsError):
     """The run has used up its time, calls or tokens.
 
-    Host: ends the run; the note is posted with what was gathered so far.
+    Host: ends the run; the note is posted with what was gathered so far. ``attempts`` are the calls made to models.
+    """
+
+    attempts: tuple[object, ...] = ()
+
+
+class CallRefused(AiopsError):
+    """The host does not let this call to a model be made.
+
+    Backend: asks its next model; the message follows the model's name.
     """

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
+from aiops_core.config import Secret
 from aiops_core.ticketing import Health
 from aiops_core.tickets import Evidence, NoteDraft
 
 MessagePurpose = Literal["instructions", "ticket", "evidence", "question"]
+ModelProtocol = Literal["openai", "azure", "anthropic"]
+"""How a server is spoken to: OpenAI's chat completions, the same at an Azure resource, Anthropic's messages."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -36,6 +40,8 @@ class CompletionRequest:
     output_schema: dict[str, Any]
     timeout: float
     max_tokens: int = 1200
+    meter: CallMeter | None = None
+    """Set by the host: a backend that is ``metered`` enters it for every call to a model."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,11 +53,12 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LLMAttempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One call to one model: how long it took and, if it failed, why."""
+    """One call to one model: how long it took and, if it failed, why. ``provider`` is the operator's name for it."""
 
     model: str
     milliseconds: float
     error: str | None = None
+    provider: str | None = None
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -63,8 +70,81 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempts: tuple[LLMAttempt, ...] = ()
 
 
+class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model costs, in USD per million tokens."""
+
+    input: float
+    output: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelRoute:
+    """One model a tenant may ask: where the operator's catalogue says it is, and the tenant's key for that place.
+
+    ``price`` is the operator's; without one the backend's own list counts.
+    """
+
+    provider: str
+    protocol: ModelProtocol
+    model: str
+    address: str
+    key: Secret | None
+    api_version: str | None = None
+    price: ModelPrice | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelCall:
+    """A call that is about to be made, and the most it can cost. ``usd`` is ``None`` when the price is unknown."""
+
+    provider: str
+    model: str
+    prompt_tokens: int
+    max_tokens: int
+    usd: float | None = None
+
+
+class CallRecord(Protocol):
+    """What became of a call. One that says nothing is charged with the most it could cost."""
+
+    def used(self, usage: Usage) -> None:
+        """The model answered; this is what it charges."""
+        ...
+
+    def failed(self, sentence: str, *, charged: bool, provider_fault: bool) -> None:
+        """The call failed.
+
+        Args:
+            sentence: Why, to follow the model's name.
+            charged: False when the provider certainly charges nothing.
+            provider_fault: Whether other calls to the provider would fail as well.
+        """
+        ...
+
+
+class CallMeter(Protocol):
+    """Stands before every call to a model: keeps budgets, leaves out providers that fail, shows what was tried."""
+
+    @property
+    def backoff(self) -> tuple[float, ...]:
+        """Seconds to wait before each further try at one model."""
+        ...
+
+    def call(self, call: ModelCall) -> AbstractAsyncContextManager[CallRecord]:
+        """Stand around one call.
+
+        Raises:
+            CallRefused: The call must not be made; another model may be.
+        """
+        ...
+
+
 class LLMBackend(ABC):
     """One tenant's way to its models, made by its spec's factory."""
+
+    calls: ClassVar[Literal["metered", "unmetered", "none"]] = "unmetered"
+    """``metered``: enters the request's meter for each call to a model. ``unmetered``: the host meters the completion
+    as one call. ``none``: asks no model, and needs no budget."""
 
     @abstractmethod
     async def complete(self, request: CompletionRequest) -> Completion:

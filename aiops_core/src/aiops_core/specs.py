@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
@@ -11,7 +11,7 @@ import msgspec
 from aiops_core.agents import Agent
 from aiops_core.config import NoConfig, PluginConfig
 from aiops_core.keys import KeyProvider
-from aiops_core.llm import LLMBackend
+from aiops_core.llm import LLMBackend, ModelRoute
 from aiops_core.services import AgentServices, BackendServices, KeyServices, TicketingServices, ToolServices
 from aiops_core.ticketing import TicketingToolPlugin
 from aiops_core.tools import Tool, ToolEffect
@@ -52,13 +52,20 @@ class ToolSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LLMBackendSpec:
-    """An LLM backend. ``factory`` is called per tenant in the worker; heavy imports belong inside it."""
+    """An LLM backend. ``factory`` is called per tenant in the worker; heavy imports belong inside it.
+
+    ``addresses`` returns every address a configuration makes the backend call, for the host to hold against the
+    operator's catalogue; it raises ``ConfigInvalid`` where one is missing. ``routes`` makes the configuration that asks
+    the given models in their order with the tenant's keys; a backend without it is handed no keys.
+    """
 
     kind: ClassVar[str] = "LLM backend"
     name: str
     title: str
     factory: Callable[[Any, BackendServices], LLMBackend]
     config: type[PluginConfig] = NoConfig
+    addresses: Callable[[Any], Iterable[str]] = field(default=lambda _config: ())
+    routes: Callable[[Sequence[ModelRoute]], PluginConfig] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -59,6 +59,7 @@ def set_up(player: Player, url: str, token: str, llm: dict[str, Any] | None) -> 
     )
     say(player, aiops("connections", "test", connection["connection_id"], "--tenant", player.slug).strip())
     if llm:
+        aiops("providers", "allow", "demo-llm", "--title", "The demo's LLM", "--address", llm["api_base"])
         config = {"models": [llm]}
         _with_config(aiops, ("backends", "set", "litellm", "--tenant", player.slug), config, as_json=False)
     folder, slug = player.folder, player.slug

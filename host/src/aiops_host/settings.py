@@ -53,6 +53,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     max_crashes: Annotated[int, _about("Dead workers before a delivery is quarantined")] = 5
     run_timeout: Annotated[float, _about("Longest run of an agent")] = 110.0
+    llm_delays: Annotated[str, _about("Waits before each further try at one language model, separated by commas")] = (
+        "2,4,8"
+    )
+    breaker_failures: Annotated[
+        int, Meta(description="Failures in a row after which a provider is left out for a tenant", ge=1)
+    ] = 5
+    breaker_seconds: Annotated[float, _about("How long it is left out before one call tries it")] = 30.0
     write_timeout: Annotated[float, _about("Longest single write to a ticketing tool")] = 18.0
     settle_delay: Annotated[float, _about("Wait before a second look for a write that may have arrived")] = 48.0
     reconcile_delays: Annotated[
@@ -114,6 +121,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return _delays("retry_delays", self.retry_delays)
 
     @property
+    def llm_backoff(self) -> tuple[float, ...]:
+        """Seconds to wait before each further try at one language model."""
+        return _delays("llm_delays", self.llm_delays)
+
+    @property
     def looks_again(self) -> tuple[float, ...]:
         """Seconds to wait before each further look at a note whose write was in doubt."""
         return _delays("reconcile_delays", self.reconcile_delays)
@@ -160,7 +172,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         field = str(error).rpartition("$.")[2].rstrip("`")
         where = f"{PREFIX}{field.upper()}{sources.get(field, '')}"
         raise ConfigInvalid(f"{where}: {str(error).partition(' - at')[0]}") from None
-    _ = settings.backoff, settings.looks_again
+    _ = settings.backoff, settings.looks_again, settings.llm_backoff
     if settings.heartbeat > settings.lease / 2:
         raise ConfigInvalid(f"{PREFIX}HEARTBEAT must be at most half of {PREFIX}LEASE, or live work is taken away.")
     if settings.write_timeout > settings.look_timeout:

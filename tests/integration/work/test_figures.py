@@ -21,6 +21,7 @@ from aiops_host.trust.egress import GuardedHttp
 from aiops_host.watch.metrics import Metrics
 from aiops_host.work.dispatch import Dispatcher
 from aiops_host.work.execute import Executor
+from aiops_host.work.metering import Meters
 from aiops_host.work.observers import Observers
 from aiops_host.work.pipeline import Pipeline
 from aiops_host.work.workshop import Workshop
@@ -88,7 +89,8 @@ async def shift(opened: Database, board: Board, two_tenants: TwoTenants, tmp_pat
     new = NewConnection(name="desk", ticketing_tool="eventful")
     created = await create_connection(opened, vault, plugins.registry, two_tenants.a.tenant_id, new)
     workshop = Workshop(database=opened, settings=settings, plugins=plugins, vault=vault, http=http, clock=clock)
-    executor = Executor(settings=settings, workshop=workshop, clock=clock)
+    meters = Meters.of(opened, settings, Metrics())
+    executor = Executor(settings=settings, workshop=workshop, clock=clock, meters=meters)
     observers = Observers(plugins)
     dispatcher = Dispatcher(
         database=opened,

@@ -249,20 +249,24 @@ async def test_evidence_of_an_unknown_kind_is_used() -> None:
     assert any("The disk of PRT02 was full at 06:00." in claim for claim in _claims(draft, "documentation"))
 
 
+FAILED = "No language model answered ({}); this note was made without AI text."
+HELD = "No language model was asked: {}. This note lists what the records say, without AI text."
+
+
 @pytest.mark.parametrize(
-    "error",
+    ("error", "notice"),
     [
-        LLMUnavailable("openai/a did not answer in 30 s."),
-        LLMRefused("openai/a refused the API key (HTTP 401)."),
-        BudgetExceeded("The run has used its 4 calls."),
+        (LLMUnavailable("openai/a did not answer in 30 s."), FAILED),
+        (LLMRefused("openai/a refused the API key (HTTP 401)."), FAILED),
+        (BudgetExceeded("The monthly budget is used up."), HELD),
     ],
 )
-async def test_without_a_model_the_records_still_speak(error: Exception) -> None:
+async def test_without_a_model_the_records_still_speak(error: Exception, notice: str) -> None:
     """When every model fails the note carries what the records say, and says that no model answered and why."""
     draft, run = await enhanced(TICKET, services(), backend=ScriptedBackend(error))
     text = text_of(draft)
     reason = str(error).rstrip(".")
-    assert f"No language model answered ({reason}); this note was made without AI text." in text
+    assert notice.format(reason) in text
     assert "Restarted the spooler service" in text
     assert "Print server 10.8.0.12" in text
     assert "KB-7" in text

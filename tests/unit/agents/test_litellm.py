@@ -35,7 +35,8 @@ from tests.support.llm_stub import (
 from aiops_agents.backends import library
 from aiops_agents.backends.config import LiteLLMConfig
 from aiops_agents.backends.failures import explained
-from aiops_agents.backends.litellm import BACKOFF, LiteLLMBackend
+from aiops_agents.backends.litellm import LiteLLMBackend
+from aiops_agents.backends.metering import BACKOFF
 from aiops_agents.backends.transport import AnswerTooLong, BoundedTransport
 from aiops_core import Claim, LLMRefused, LLMUnavailable, NoteSection, Secret, check_draft, load_config
 from aiops_core.testing.fakes import FakeServices, RecordingLog, make_request, make_ticket
@@ -170,7 +171,8 @@ async def test_what_may_pass_is_tried_again(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [(401, "refused the API key"), (403, "does not permit"), (404, "not known"), (413, "too large")]
+    ("status", "said"),
+    [(401, "refused the API key"), (403, "does not permit"), (404, "check the model's name"), (413, "too large")],
 )
 async def test_what_will_not_pass_is_not_tried_again(status: int, said: str) -> None:
     """A refusal for good is neither waited for nor repeated, and says in plain words what is wrong."""

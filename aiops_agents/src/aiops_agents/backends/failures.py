@@ -14,12 +14,21 @@ import httpx
 from aiops_agents.backends.transport import AnswerTooLong
 
 _TOO_EARLY = (HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
+_THIS_REQUEST = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+_GATEWAY_GAVE_UP = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
+"""The model behind it may have answered."""
 _SENTENCES: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "refused the request as invalid (HTTP 400)",
     HTTPStatus.UNAUTHORIZED: "refused the API key (HTTP 401)",
     HTTPStatus.PAYMENT_REQUIRED: "has no credit left (HTTP 402)",
     HTTPStatus.FORBIDDEN: "does not permit this key to use it (HTTP 403)",
-    HTTPStatus.NOT_FOUND: "is not known at this address (HTTP 404)",
+    HTTPStatus.NOT_FOUND: "is not known there: check the model's name (HTTP 404)",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "found the request too large (HTTP 413)",
     HTTPStatus.TOO_MANY_REQUESTS: "asked to wait because of too many requests (HTTP 429)",
 }
@@ -31,25 +40,30 @@ _BY_TYPE = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """``sentence`` reads on after the model's name; ``again`` says whether a retry can help, ``soon`` within seconds."""
+    """``sentence`` reads on after the model's name; ``again`` says whether a retry can help, ``soon`` within seconds.
+
+    ``charged`` is False when the provider certainly charges nothing, ``provider_fault`` when only this request is to blame.
+    """
 
     sentence: str
     again: bool
     soon: bool = True
+    charged: bool = False
+    provider_fault: bool = True
     retry_after: float | None = None
     status: int | None = None
 
 
 def timed_out(seconds: float) -> Failure:
     """Return the failure of a call that took too long."""
-    return Failure(sentence=f"did not answer in {seconds:.0f} s", again=True)
+    return Failure(sentence=f"did not answer in {seconds:.0f} s", again=True, charged=True)
 
 
 def explained(error: BaseException, seconds: float) -> Failure:
     """Explain an error of a call that was given ``seconds``."""
     causes = list(_chain(error))
     if any(isinstance(cause, AnswerTooLong) for cause in causes):
-        return Failure(sentence="sent an answer without end or in an unexpected encoding", again=False)
+        return Failure(sentence="sent an answer without end or in an unexpected encoding", again=False, charged=True)
     if any(isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout) for cause in causes):
         refused = any(isinstance(cause, ConnectionRefusedError) for cause in causes)
         return Failure(
@@ -61,22 +75,29 @@ def explained(error: BaseException, seconds: float) -> Failure:
     if names & {"Timeout", "APITimeoutError", "TimeoutError"}:
         return timed_out(seconds)
     if any(isinstance(cause, httpx.TransportError) for cause in causes):
-        return Failure(sentence="broke the connection off", again=True)
+        return Failure(sentence="broke the connection off", again=True, charged=True)
     for name, sentence in _BY_TYPE:
         if name in names:
-            return Failure(sentence=sentence, again=False)
+            return Failure(sentence=sentence, again=False, provider_fault=False)
     return _by_status(error)
 
 
 def _by_status(error: BaseException) -> Failure:
     status = getattr(error, "status_code", None)
     if not isinstance(status, int):
-        return Failure(sentence=f"failed ({type(error).__name__})", again=False)
+        return Failure(sentence=f"failed ({type(error).__name__})", again=False, charged=True)
     if status == HTTPStatus.TOO_MANY_REQUESTS and "insufficient_quota" in str(error):
         return Failure(sentence="has no quota left (HTTP 429)", again=False, status=status)
     again = status in _TOO_EARLY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     sentence = _SENTENCES.get(status, f"failed with HTTP {status}")
-    return Failure(sentence=sentence, again=again, retry_after=_retry_after(error), status=status)
+    return Failure(
+        sentence=sentence,
+        again=again,
+        retry_after=_retry_after(error),
+        status=status,
+        charged=status in _GATEWAY_GAVE_UP,
+        provider_fault=status not in _THIS_REQUEST,
+    )
 
 
 def _retry_after(error: BaseException) -> float | None:

@@ -6,13 +6,17 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiops_agents.backends import library
-from aiops_agents.backends.config import LiteLLMConfig, ModelConfig
+from aiops_agents.backends.config import OWN_ADDRESSES, LiteLLMConfig, ModelConfig, address_of
 from aiops_agents.backends.failures import Failure, explained, timed_out
+from aiops_agents.backends.metering import UNMETERED, call_of, usage_of
 from aiops_core import (
     BackendServices,
+    CallMeter,
+    CallRefused,
     Completion,
     CompletionRequest,
     LLMAttempt,
@@ -20,14 +24,14 @@ from aiops_core import (
     LLMRefused,
     LLMUnavailable,
     Message,
-    Usage,
     read_draft,
 )
 from aiops_core.ticketing import Health
 
-BACKOFF = (2.0, 4.0, 8.0)
 NO_KEY = "none"
-"""Sent to a server of the tenant's own choice that needs no key, so that none is taken from the environment."""
+"""Sent where no key is set, so that none is taken from the environment."""
+MAX_ANSWER_CHARS = 64 * 1024
+"""Read of an answer; the largest note has a tenth of it."""
 
 _HEALTH_SECONDS = 15.0
 _HEALTH_TOKENS = 16
@@ -44,8 +48,22 @@ class _Failed(Exception):
         self.failure = failure
 
 
+@dataclass(slots=True)
+class _Asking:
+    """One request on its way from model to model."""
+
+    request: CompletionRequest
+    meter: CallMeter
+    attempts: list[LLMAttempt] = field(default_factory=list)
+
+
 class LiteLLMBackend(LLMBackend):
-    """Asks one model after the other; each failure that may pass is tried again after 2, 4 and 8 s."""
+    """Asks one model after the other; each failure that may pass is tried again after the meter's waits, 2, 4 and 8 s.
+
+    The one place where calls are repeated and models follow each other; the meter only lets calls be made or not.
+    """
+
+    calls = "metered"
 
     def __init__(self, config: LiteLLMConfig, services: BackendServices, *, pause: Pause = asyncio.sleep) -> None:
         """Take the configuration; nothing is loaded or connected yet."""
@@ -60,17 +78,17 @@ class LiteLLMBackend(LLMBackend):
         """Ask the models in order until one answers; an earlier one leaves time for those after it."""
         end = time.monotonic() + request.timeout
         await _loaded_within(request.timeout)
-        attempts: list[LLMAttempt] = []
+        asking = _Asking(request, request.meter or UNMETERED)
         failures: list[tuple[ModelConfig, Failure]] = []
         for index, model in enumerate(self._models):
             now = time.monotonic()
             until = now + (end - now) / (len(self._models) - index)
             try:
-                response = await self._persist(index, request, until, attempts)
+                response = await self._persist(index, asking, until)
             except _Failed as failed:
                 failures.append((model, failed.failure))
                 continue
-            return _completion(response, model, attempts)
+            return _completion(response, model, asking.attempts)
         raise _gave_up(failures)
 
     async def check_health(self) -> Health:
@@ -92,11 +110,11 @@ class LiteLLMBackend(LLMBackend):
             )
         return Health(status="failed", detail="; ".join(failures) + ".")
 
-    async def _persist(self, index: int, request: CompletionRequest, until: float, attempts: list[LLMAttempt]) -> Any:
+    async def _persist(self, index: int, asking: _Asking, until: float) -> Any:
         """Ask one model until it answers, refuses for good or its time is over."""
-        for wait in (*BACKOFF, None):
+        for wait in (*asking.meter.backoff, None):
             try:
-                return await self._ask(index, request, until, attempts)
+                return await self._ask(index, asking, until)
             except _Failed as failed:
                 failure = failed.failure
                 delay = failure.retry_after if failure.retry_after is not None else wait
@@ -106,19 +124,19 @@ class LiteLLMBackend(LLMBackend):
             await self._pause(delay)
         raise AssertionError("the last try returns or raises")
 
-    async def _ask(self, index: int, request: CompletionRequest, until: float, attempts: list[LLMAttempt]) -> Any:
+    async def _ask(self, index: int, asking: _Asking, until: float) -> Any:
         """Ask once; a server that does not understand ``response_format`` is asked again without it."""
-        model = self._models[index]
+        model, request = self._models[index], asking.request
         asked = _parameters(model, request.messages, request.max_tokens)
         formatted = index not in self._without_format and _takes_schema(model)
         if formatted:
             response_format = {"response_format": self._format(request.output_schema)}
             try:
-                return await self._timed(model, {**asked, **response_format}, until, attempts)
+                return await self._timed(model, {**asked, **response_format}, until, asking)
             except _Failed as failed:
                 if failed.failure.status not in _NOT_UNDERSTOOD:
                     raise
-        response = await self._timed(model, asked, until, attempts)
+        response = await self._timed(model, asked, until, asking)
         if formatted:
             self._without_format.add(index)
         return response
@@ -130,18 +148,35 @@ class LiteLLMBackend(LLMBackend):
             self._schema, self._formatted = schema, {"type": "json_schema", "json_schema": described}
         return self._formatted
 
-    async def _timed(self, model: ModelConfig, asked: dict[str, Any], until: float, attempts: list[LLMAttempt]) -> Any:
+    async def _timed(self, model: ModelConfig, asked: dict[str, Any], until: float, asking: _Asking) -> Any:
         start = time.monotonic()
         error: str | None = None
         try:
-            return await self._call(model, asked, min(model.timeout, until - start))
+            return await self._metered(model, asked, until, asking.meter)
         except _Failed as failed:
             error = failed.failure.sentence
             self._log.info("model %s %s", model.model, error)
             raise
         finally:
             elapsed = round((time.monotonic() - start) * 1000, 1)
-            attempts.append(LLMAttempt(model=model.model, milliseconds=elapsed, error=error))
+            attempt = LLMAttempt(model=model.model, milliseconds=elapsed, error=error, provider=model.provider)
+            asking.attempts.append(attempt)
+
+    async def _metered(self, model: ModelConfig, asked: dict[str, Any], until: float, meter: CallMeter) -> Any:
+        if until - time.monotonic() < _MIN_SECONDS:
+            raise _Failed(_NO_TIME)
+        try:
+            async with meter.call(call_of(model, asked)) as record:
+                try:
+                    response = await self._call(model, asked, min(model.timeout, until - time.monotonic()))
+                except _Failed as failed:
+                    failure = failed.failure
+                    record.failed(failure.sentence, charged=failure.charged, provider_fault=failure.provider_fault)
+                    raise
+                record.used(usage_of(model, response))
+                return response
+        except CallRefused as refused:
+            raise _Failed(Failure(sentence=str(refused), again=True, soon=False)) from None
 
     async def _call(self, model: ModelConfig, asked: dict[str, Any], seconds: float) -> Any:
         if seconds < _MIN_SECONDS:
@@ -167,17 +202,16 @@ async def _loaded_within(seconds: float) -> None:
         raise LLMUnavailable("The model library was not loaded in time.") from None
 
 
-def _key(model: ModelConfig) -> AbstractContextManager[str | None]:
-    if model.api_key is not None:
-        return model.api_key.open()
-    return nullcontext(NO_KEY if model.api_base else None)
+def _key(model: ModelConfig) -> AbstractContextManager[str]:
+    return nullcontext(NO_KEY) if model.api_key is None else model.api_key.open()
 
 
 def _parameters(model: ModelConfig, messages: tuple[Message, ...], max_tokens: int) -> dict[str, Any]:
     return {
         "model": model.model,
         "messages": [{"role": m.role, "content": m.content} for m in messages],
-        "api_base": model.api_base,
+        # Never left to the library, which would take one from the environment.
+        "api_base": address_of(model),
         "api_version": model.api_version,
         "max_tokens": max_tokens,
         "temperature": 0,
@@ -187,8 +221,10 @@ def _parameters(model: ModelConfig, messages: tuple[Message, ...], max_tokens: i
 
 
 def _takes_schema(model: ModelConfig) -> bool:
-    """A server of the tenant's own choice is simply tried; the library knows about the others."""
-    return model.api_base is not None or bool(library.loaded().supports_response_schema(model=model.model))
+    """A server of the operator's own list is simply tried; the library knows about the providers' own."""
+    return address_of(model) not in OWN_ADDRESSES.values() or bool(
+        library.loaded().supports_response_schema(model=model.model)
+    )
 
 
 def _strict(schema: Any) -> Any:
@@ -204,24 +240,10 @@ def _strict(schema: Any) -> Any:
 
 
 def _completion(response: Any, model: ModelConfig, attempts: list[LLMAttempt]) -> Completion:
-    text = response.choices[0].message.content or ""
-    usage = getattr(response, "usage", None)
+    text = (response.choices[0].message.content or "")[:MAX_ANSWER_CHARS]
     return Completion(
-        draft=read_draft(text),
-        model=model.model,
-        usage=Usage(
-            prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
-            completion_tokens=getattr(usage, "completion_tokens", 0) or 0,
-            cost_usd=_cost(response),
-        ),
-        attempts=tuple(attempts),
+        draft=read_draft(text), model=model.model, usage=usage_of(model, response), attempts=tuple(attempts)
     )
-
-
-def _cost(response: Any) -> float | None:
-    """Return the price the library worked out from its bundled list; a model it does not list has none."""
-    cost = getattr(response, "_hidden_params", {}).get("response_cost")
-    return None if cost is None else float(cost)
 
 
 def _gave_up(failures: list[tuple[ModelConfig, Failure]]) -> LLMUnavailable | LLMRefused:

@@ -22,6 +22,8 @@ MODEL = "offline"
 class OfflineBackend(LLMBackend):
     """Answers every request from its evidence alone, in milliseconds."""
 
+    calls = "none"
+
     async def complete(self, request: CompletionRequest) -> Completion:
         """Quote what fits the message whose purpose is ``ticket``."""
         start = time.monotonic()

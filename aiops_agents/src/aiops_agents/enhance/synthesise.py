@@ -33,6 +33,7 @@ _COMMENTS = 5
 _ITEM_CHARS = 1800
 _SCHEMA = draft_schema()
 NO_MODEL = "No language model answered ({reason}); this note was made without AI text."
+NO_BUDGET = "No language model was asked: {reason}. This note lists what the records say, without AI text."
 
 
 async def synthesise(state: RunState, context: RunContext) -> StepResult:
@@ -50,10 +51,11 @@ async def synthesise(state: RunState, context: RunContext) -> StepResult:
         completion = await context.llm.complete(request)
     except (LLMUnavailable, LLMRefused, BudgetExceeded) as error:
         reason = str(error).strip().rstrip(".")
-        notice = NO_MODEL.format(reason=reason)
+        notice = (NO_BUDGET if isinstance(error, BudgetExceeded) else NO_MODEL).format(reason=reason)
         notices = (*state["notices"], notice)
         update: RunState = {"draft": NoteDraft((), evidence), "answered": False, "notices": notices}
-        return StepResult(update=update, inputs=inputs, error=str(error))
+        tried: JsonObject = {"attempts": msgspec.to_builtins(error.attempts)} if error.attempts else {}
+        return StepResult(update=update, inputs=inputs, outputs=tried, error=str(error))
     return _answered(completion, evidence, inputs)
 
 

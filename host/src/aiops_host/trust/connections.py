@@ -23,6 +23,7 @@ from aiops_core.specs import TicketingToolSpec
 from aiops_core.ticketing import TicketingToolPlugin
 from aiops_core.tickets import TicketKind
 from aiops_host.data import connections as stored
+from aiops_host.data import providers
 from aiops_host.data.connections import (
     ConnectionRecord,
     SealedSecret,
@@ -33,6 +34,7 @@ from aiops_host.data.intake import EndpointRow
 from aiops_host.data.session import Database
 from aiops_host.trust.audit import Actor, operator
 from aiops_host.trust.audit import record as record_act
+from aiops_host.trust.catalogue import check_addresses
 from aiops_host.trust.handles import SecretOutOfReach, SecretReader, out_of_reach, seal_all
 from aiops_host.trust.vault import Vault
 
@@ -273,7 +275,8 @@ async def set_plugin_setting(
 
     Raises:
         UnknownContribution: No installed plugin provides it.
-        ConfigInvalid: A value is missing, unknown or of the wrong kind, or another backend has the position.
+        ConfigInvalid: A value is missing, unknown or of the wrong kind, another backend has the position, or an address
+            is not in the operator's catalogue.
     """
     config_type = _config_type(registry, new.kind, new.name)
     plain, fresh = split_secrets(config_type, new.config)
@@ -283,7 +286,11 @@ async def set_plugin_setting(
         stale = [s.name for s in await stored.newest_secrets(con, new.kind, new.name) if "." in s.name]
         await stored.delete_secrets(con, new.kind, new.name, stale)
         kept = {s.name: out_of_reach(new.kind, s.name) for s in await stored.newest_secrets(con, new.kind, new.name)}
-        load_config(config_type, plain, declared(config_type, {**kept, **{k: Secret.of(v) for k, v in fresh.items()}}))
+        handles = {**kept, **{k: Secret.of(v) for k, v in fresh.items()}}
+        config = load_config(config_type, plain, declared(config_type, handles))
+        if new.kind == "llm-backend":
+            addresses = lookup(registry.llm_backends, new.name).addresses(config)
+            check_addresses(await providers.catalogue_in(con), addresses)
         setting = SettingRecord(
             kind=new.kind, name=new.name, position=new.position, enabled=new.enabled, config=plain, version=1
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 from wsgiref.simple_server import WSGIServer
 
@@ -25,6 +25,7 @@ FRESH_SECONDS = 30.0
 """Older counts are not shown: a figure that nobody takes any more must be missing, not reassuring."""
 MOST_TENANTS = 200
 MOST_STEPS = 100
+MOST_PROVIDERS = 50
 OTHER = "other"
 ENHANCEMENT_OUTCOMES = ("posted", "parked", "dead", "quarantined")
 ANSWERS = ("2xx", "4xx", "5xx")
@@ -140,6 +141,7 @@ class Metrics:
         self._work()
         self._run_process()
         self._step_names: set[str] = set()
+        self._providers: set[str] = set()
         self._tools: frozenset[str] = frozenset()
         self._posted = 0
         self._ended = 0
@@ -166,6 +168,25 @@ class Metrics:
         )
         self.tokens = self._counter(
             "aiops_llm_tokens_total", "Tokens of language models. Unit: tokens. No goal", "kind"
+        )
+
+        self.llm_calls = self._counter(
+            "aiops_llm_calls_total",
+            "Calls to language models by provider and how they ended; left-out and budget were not made. Unit: calls. "
+            "Goal: at least 95 % ok",
+            "provider",
+            "outcome",
+        )
+        self.breakers_open = self._gauge(
+            "aiops_llm_breakers_open",
+            "Providers this worker leaves out for a tenant because they failed. Unit: pairs of both. Goal: 0",
+        )
+        self.budgets = Gauge(
+            "aiops_llm_budgets",
+            "Budgets by how far they are used: warning from 80 %, reached at 100 %. Unit: budgets, over all tenants. "
+            "Goal: 0 reached",
+            ("level",),
+            registry=self.registry,
         )
 
     def _receive(self) -> None:
@@ -239,6 +260,21 @@ class Metrics:
         if len(self._step_names) < MOST_STEPS:
             self._step_names.add(name)
         self.steps.labels(name if name in self._step_names else OTHER).observe(seconds)
+
+    def llm_call(self, provider: str, outcome: str) -> None:
+        """Count a call to a language model; providers beyond the first fifty share one label."""
+        if len(self._providers) < MOST_PROVIDERS:
+            self._providers.add(provider)
+        self.llm_calls.labels(provider if provider in self._providers else OTHER, outcome).inc()
+
+    def show_breakers(self, count: Callable[[], int]) -> None:
+        """Show at each scrape how many providers are left out."""
+        self.breakers_open.set_function(count)
+
+    def show_budgets(self, levels: Mapping[str, int]) -> None:
+        """Show how many budgets there are at each level."""
+        for level, number in levels.items():
+            self.budgets.labels(level).set(number)
 
     def show_plugins(self, records: Iterable[PluginRecord]) -> None:
         """Show the installed plugins, loaded or not."""

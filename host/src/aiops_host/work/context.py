@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiops_core.agents import RunBudget, RunTool, Step
-from aiops_core.errors import AiopsError, BudgetExceeded, LLMRefused, LLMUnavailable, ToolFailed
-from aiops_core.llm import Completion, CompletionRequest, LLMBackend
+from aiops_core.errors import AiopsError, BudgetExceeded, CallRefused, LLMRefused, LLMUnavailable, ToolFailed
+from aiops_core.llm import Completion, CompletionRequest, LLMBackend, ModelCall
 from aiops_core.plugins import explain
 from aiops_core.services import Clock, Log
 from aiops_core.specs import ToolSpec
 from aiops_core.tickets import Ticket
 from aiops_core.tools import Tool, ToolContext, ToolEffect, ToolResult
 from aiops_host.watch.tracing import span
+from aiops_host.work.backends import Backends
+from aiops_host.work.metering import RunMeter
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,11 @@ class BoundTool:
 
 @dataclass(slots=True)
 class BoundLLM:
-    """The tenant's backends in their order, within the run's budget of calls and tokens."""
+    """The tenant's backends in their order, within the run's budget of calls and tokens and the tenant's of money."""
 
-    backends: Sequence[tuple[str, LLMBackend]]
+    backends: Backends
     budget: RunBudget
+    meter: RunMeter
     log: Log
     calls: int = 0
 
@@ -97,31 +100,56 @@ class BoundLLM:
         self.calls += 1
         if self.calls > self.budget.llm_calls:
             raise BudgetExceeded(f"The run may ask the language model {self.budget.llm_calls} times.")
+        most = min(request.max_tokens, self.budget.max_tokens)
+        metered = replace(request, max_tokens=most, meter=self.meter)
         failures: list[str] = []
         end = time.monotonic() + request.timeout
-        for name, backend in self.backends:
+        for name, backend in self.backends.made:
             left = end - time.monotonic()
             if left <= 0:
                 break
             try:
                 async with asyncio.timeout(left):
-                    return await _traced(name, backend, request)
+                    return await _traced(name, backend, metered)
             except TimeoutError:
                 failures.append(f"{name}: no answer within {request.timeout:g} s")
-            except (LLMUnavailable, LLMRefused) as error:
+            except (LLMUnavailable, LLMRefused, CallRefused) as error:
                 failures.append(f"{name}: {explain(error)}")
             except Exception as error:  # isolation: a backend's bug is one failed backend
                 self.log.warning("LLM backend %s failed: %s", name, explain(error))
                 failures.append(f"{name}: failed ({type(error).__name__})")
-        raise LLMUnavailable("; ".join(failures) or "no LLM backend is configured")
+        raise self._unanswered([*failures, *self.backends.unusable])
+
+    def _unanswered(self, failures: list[str]) -> BudgetExceeded | LLMUnavailable:
+        said = "; ".join(failures) or "no LLM backend is configured"
+        over = self.meter.over_budget
+        error = BudgetExceeded(over) if over else LLMUnavailable(said)
+        error.attempts = tuple(self.meter.attempts)
+        return error
 
 
 async def _traced(name: str, backend: LLMBackend, request: CompletionRequest) -> Completion:
     with span("llm", kind="client", attributes={"backend": name}) as current:
-        completion = await backend.complete(request)
+        completion = await _metered(name, backend, request)
         current.set_attribute("model", completion.model)
         current.set_attribute("prompt_tokens", completion.usage.prompt_tokens)
         current.set_attribute("completion_tokens", completion.usage.completion_tokens)
+        return completion
+
+
+async def _metered(name: str, backend: LLMBackend, request: CompletionRequest) -> Completion:
+    """Ask the backend; one that does not meter its calls itself is metered as one call of an unknown price."""
+    if backend.calls != "unmetered" or request.meter is None:
+        return await backend.complete(request)
+    prompt = sum(len(message.content.encode()) for message in request.messages)
+    call = ModelCall(provider=name, model=name, prompt_tokens=prompt, max_tokens=request.max_tokens)
+    async with request.meter.call(call) as record:
+        try:
+            completion = await backend.complete(request)
+        except (LLMUnavailable, LLMRefused) as error:
+            record.failed(explain(error), charged=False, provider_fault=True)
+            raise
+        record.used(completion.usage)
         return completion
 
 

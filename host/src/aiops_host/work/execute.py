@@ -19,6 +19,7 @@ from aiops_host.settings import Settings
 from aiops_host.trust.connections import ConnectionRecord, SystemClock
 from aiops_host.watch.tracing import span
 from aiops_host.work.context import BoundLLM, BoundTool, Context
+from aiops_host.work.metering import Meters
 from aiops_host.work.workshop import AgentKit, Workshop
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Executor:
     settings: Settings
     workshop: Workshop
     clock: SystemClock
+    meters: Meters
 
     async def run(self, claim: DeliveryClaim, record: ConnectionRecord, tool: TicketingToolPlugin) -> FinishedRun:
         """Run the connection's agent; its failure is in the run's ``error``, the ticketing tool's is raised."""
@@ -46,7 +48,7 @@ class Executor:
         )
         kit = await self.workshop.agent_kit(claim.tenant_id, record.agent, claim.settings_version)
         run_id = uuid4()
-        context = self._context(run_id, kit, ticket, started)
+        context = self._context(run_id, kit, ticket, started, tenant_id=claim.tenant_id)
         context.record_step(fetched)
         run = FinishedRun(
             run_id=run_id,
@@ -57,7 +59,8 @@ class Executor:
             steps=context.steps,
             ticket=ticket,
         )
-        return replace(run, **await self._drafted(kit, ticket, context, record), finished_at=self.clock.now())
+        drafted = await self._drafted(kit, ticket, context, record)
+        return replace(run, **drafted, spent=context.llm.meter.spent, finished_at=self.clock.now())
 
     async def _drafted(
         self, kit: AgentKit, ticket: Ticket, context: Context, record: ConnectionRecord
@@ -73,15 +76,16 @@ class Executor:
             log.warning("agent %s failed: %s", kit.spec.name, explain(error), exc_info=True)
             return {"error": f"Agent {kit.spec.name} failed: {explain(error)}"}
 
-    def _context(self, run_id: UUID, kit: AgentKit, ticket: Ticket, started: float) -> Context:
+    def _context(self, run_id: UUID, kit: AgentKit, ticket: Ticket, started: float, *, tenant_id: UUID) -> Context:
         plugin_log = logging.LoggerAdapter(log, {"run_id": str(run_id)})
         tools: dict[str, RunTool] = {
             name: BoundTool(spec, tool, ticket, self.clock, plugin_log) for name, (spec, tool) in kit.tools.items()
         }
+        meter = self.meters.run(tenant_id, kit.spec.name, version=kit.version, budgeted=kit.backends.budgeted)
         return Context(
             run_id=str(run_id),
             tools=tools,
-            llm=BoundLLM(kit.backends, kit.budget, plugin_log),
+            llm=BoundLLM(kit.backends, kit.budget, meter, plugin_log),
             budget=kit.budget,
             deadline=started + self.settings.run_timeout,
             clock=self.clock,

@@ -17,7 +17,7 @@ from aiops_core.errors import (
 from aiops_core.plugins import explain
 from aiops_core.ticketing import TicketingToolPlugin
 from aiops_host import failpoints
-from aiops_host.data import claims, effects, runs
+from aiops_host.data import claims, effects, runs, usage
 from aiops_host.data.claims import DeliveryClaim, LeaseLost
 from aiops_host.data.retrieval import history
 from aiops_host.data.runs import FinishedRun
@@ -101,9 +101,15 @@ class Pipeline:
             return await self._end(claim, "ignored", f"This ticket already had {recent} notes within an hour.")
         run = await self.executor.run(claim, record, tool)
         failpoints.reached("run-finished")
-        if run.error:
-            return await self._retry(claim, run.error, run=run)
-        return await self._plan(claim, run)
+        try:
+            if run.error:
+                return await self._retry(claim, run.error, run=run)
+            return await self._plan(claim, run)
+        except LeaseLost:
+            # Another worker has the delivery by now; what was spent on it here was spent all the same.
+            async with self.database.tenant(claim.tenant_id) as con:
+                await usage.settle(con, claim.tenant_id, run.spent)
+            raise
 
     async def _plan(self, claim: DeliveryClaim, run: FinishedRun) -> Result:
         assert run.enhancement is not None  # noqa: S101 - a run without an error has one

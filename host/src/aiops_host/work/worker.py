@@ -19,8 +19,10 @@ from aiops_host.trust.connections import SystemClock
 from aiops_host.trust.egress import GuardedHttp
 from aiops_host.trust.vault import Vault
 from aiops_host.watch.metrics import Metrics
+from aiops_host.work.budget_watch import BudgetWatch
 from aiops_host.work.dispatch import Dispatcher
 from aiops_host.work.execute import Executor
+from aiops_host.work.metering import Meters
 from aiops_host.work.observers import Observers
 from aiops_host.work.pipeline import Pipeline
 from aiops_host.work.probing import Prober
@@ -57,7 +59,8 @@ async def run_worker(
         stack.push_async_callback(workshop.aclose)
         observers = Observers(plugins)
         stack.callback(observers.close)
-        executor = Executor(settings=settings, workshop=workshop, clock=clock)
+        meters = Meters.of(database, settings, metrics)
+        executor = Executor(settings=settings, workshop=workshop, clock=clock, meters=meters)
         dispatcher = Dispatcher(
             database=database,
             settings=settings,
@@ -71,7 +74,8 @@ async def run_worker(
         await workshop.warm_up()
         ready(dispatcher.worker)
         prober = Prober(workshop=workshop, worker=dispatcher.worker, every=settings.poll_interval)
-        await _work(settings, dispatcher, prober, stopping)
+        watch = BudgetWatch(database, metrics)
+        await _work(settings, dispatcher, (prober, watch), stopping)
 
 
 def own_name() -> str:
@@ -79,13 +83,15 @@ def own_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
-async def _work(settings: Settings, dispatcher: Dispatcher, prober: Prober, stopping: asyncio.Event) -> None:
+async def _work(
+    settings: Settings, dispatcher: Dispatcher, beside: tuple[Prober, BudgetWatch], stopping: asyncio.Event
+) -> None:
     listener = None
     if settings.redis_url:
-        listener = WakeListener(settings.redis_url, prober.or_else(dispatcher.woken), slots=settings.slots)
+        listener = WakeListener(settings.redis_url, beside[0].or_else(dispatcher.woken), slots=settings.slots)
     else:
         log.warning("AIOPS_REDIS_URL is not set; work is found by polling every %g s", settings.poll_interval)
-    loops = [asyncio.create_task(loop()) for loop in (*_loops(dispatcher), prober.run)]
+    loops = [asyncio.create_task(loop()) for loop in (*_loops(dispatcher), *(part.run for part in beside))]
     if listener is not None:
         loops.append(asyncio.create_task(listener.run()))
     log.info("worker ready, %d slots", settings.slots)

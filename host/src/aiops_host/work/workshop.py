@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from aiops_core.agents import Agent, RunBudget
 from aiops_core.config import NoConfig, PluginConfig, load_config
-from aiops_core.llm import LLMBackend
 from aiops_core.plugins import PluginManager, explain
 from aiops_core.registry import lookup
 from aiops_core.specs import AgentSpec, ToolSpec
@@ -25,6 +24,7 @@ from aiops_host.settings import Settings
 from aiops_host.trust.connections import SecretReader, SystemClock, load_connection, load_settings, make_for_worker
 from aiops_host.trust.egress import GuardedHttp
 from aiops_host.trust.vault import Vault
+from aiops_host.work.backends import BackendMaker, Backends
 from aiops_host.work.services import PluginServices, TenantAssets, TenantHistory, TenantKnowledge
 
 log = logging.getLogger(__name__)
@@ -36,13 +36,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class AgentKit:
-    """An agent with the tools and backends of its tenant."""
+    """An agent with the tools and backends of its tenant, made at a version of its settings."""
 
     spec: AgentSpec
     agent: Agent
     tools: Mapping[str, tuple[ToolSpec, Tool[Any]]]
-    backends: Sequence[tuple[str, LLMBackend]]
+    backends: Backends
     budget: RunBudget
+    version: int
 
 
 class Kept(Generic[T]):
@@ -97,6 +98,7 @@ class Workshop:
     _tools: Kept[tuple[ConnectionRecord, TicketingToolPlugin]] = field(init=False)
     _kits: Kept[AgentKit] = field(init=False)
     _reader: SecretReader = field(init=False)
+    backends: BackendMaker = field(init=False)
     _background: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -104,6 +106,7 @@ class Workshop:
         self._tools = Kept(lambda pair: pair[1].aclose())
         self._kits = Kept(_close_kit)
         self._reader = SecretReader(self.vault, "credentials")
+        self.backends = BackendMaker(self.database, self.settings, self.plugins.registry, self._reader, self._services)
 
     async def ticketing_tool(
         self, tenant_id: UUID, connection_id: UUID, version: int
@@ -131,7 +134,7 @@ class Workshop:
             UnknownContribution: Its plugin is not installed.
             ConfigInvalid: A configuration does not fit the installed plugin.
         """
-        return await self._kits.get((tenant_id, agent, version), lambda: self._make_kit(tenant_id, agent))
+        return await self._kits.get((tenant_id, agent, version), lambda: self._make_kit(tenant_id, agent, version))
 
     async def warm_up(self) -> None:
         """Import what the agents need before the first ticket waits for it."""
@@ -148,7 +151,7 @@ class Workshop:
         await self._tools.aclose()
         await self._kits.aclose()
 
-    async def _make_kit(self, tenant_id: UUID, agent: str) -> AgentKit:
+    async def _make_kit(self, tenant_id: UUID, agent: str, version: int) -> AgentKit:
         registry = self.plugins.registry
         spec = lookup(registry.agents, agent)
         configs = await self._configs(tenant_id, "agent")
@@ -156,8 +159,9 @@ class Workshop:
             spec=spec,
             agent=spec.factory(configs.get(agent) or load_config(spec.config, {}), self._services(tenant_id, agent)),
             tools=await self._make_tools(tenant_id),
-            backends=await self._make_backends(tenant_id),
+            backends=await self.backends.make(tenant_id),
             budget=RunBudget(total_seconds=self.settings.run_timeout),
+            version=version,
         )
 
     async def _make_tools(self, tenant_id: UUID) -> dict[str, tuple[ToolSpec, Tool[Any]]]:
@@ -173,18 +177,6 @@ class Workshop:
                 made[name] = (spec, spec.factory(config, self._services(tenant_id, name)))
             except Exception as error:  # isolation: a tool that does not start is missing, the others work
                 log.warning("tool %s does not start: %s", name, explain(error))
-        return made
-
-    async def _make_backends(self, tenant_id: UUID) -> list[tuple[str, LLMBackend]]:
-        registry = self.plugins.registry
-        configs = await self._configs(tenant_id, "llm-backend")
-        if not configs and self.settings.default_backend:
-            spec = lookup(registry.llm_backends, self.settings.default_backend)
-            configs = {spec.name: load_config(spec.config, {})}
-        made: list[tuple[str, LLMBackend]] = []
-        for name, config in configs.items():
-            factory = registry.llm_backends[name].factory
-            made.append((name, await asyncio.to_thread(factory, config, self._services(tenant_id, name))))
         return made
 
     async def _configs(self, tenant_id: UUID, kind: stored.SettingKind) -> dict[str, PluginConfig]:
@@ -217,5 +209,5 @@ class Workshop:
 
 
 async def _close_kit(kit: AgentKit) -> None:
-    for _, backend in kit.backends:
+    for _, backend in kit.backends.made:
         await backend.aclose()

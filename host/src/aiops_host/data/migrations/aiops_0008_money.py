@@ -1,12 +1,12 @@
-"""Tests that workers make for people: tenants' keys and connections tried, answered in a sentence."""
+"""Tenants' own keys, budgets and the ledger of what they used; tests that workers make for people."""
 
 from aiops_host.data.sql_migration import sql_migration
 
 ID = "2026-11-23T00:00:00:000008"
 VERSION = "1.38.0"
-DESCRIPTION = "Tests that workers make for people"
+DESCRIPTION = "Tenants' own keys, budgets, the ledger, and tests that workers make"
 
 
 async def forwards():  # type: ignore[no-untyped-def]
     """Run the scripts."""
-    return sql_migration(ID, DESCRIPTION, "migrations/sql/0008_probes.sql")
+    return sql_migration(ID, DESCRIPTION, "migrations/sql/0008_probes.sql", "migrations/sql/0008_money.sql")

@@ -1,0 +1,106 @@
+"""``aiops budgets``: what tenants may spend on language models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from aiops_core.errors import AiopsError
+from aiops_host.cli.program import as_json, opened, print_json, print_table, run, run_async
+
+if TYPE_CHECKING:
+    from aiops_host.data.budgets import Period, TenantBudget
+
+PERIODS = click.Choice(["day", "month"])
+tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose budget it is")
+
+budgets = click.Group(
+    "budgets",
+    help="Bound what tenants spend on language models. A budget set here is the operator's; the tenant may set its own "
+    "beside it, and both hold.",
+    no_args_is_help=True,
+)
+
+
+class BudgetUnknown(AiopsError):
+    """There is no such budget."""
+
+
+@budgets.command("set")
+@click.argument("period", type=PERIODS)
+@tenant_option
+@click.option("--tokens", type=click.IntRange(min=0), help="Most tokens in the period, asked and answered")
+@click.option("--usd", type=click.FloatRange(min=0), help="Most money in the period, in USD")
+def set_(period: Period, slug: str, tokens: int | None, usd: float | None) -> None:
+    """Set the budget of a PERIOD, day or month by UTC; at its end notes are made without AI text."""
+    from aiops_host.data import budgets as stored  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import tenants  # noqa: PLC0415
+    from aiops_host.trust import audit  # noqa: PLC0415
+
+    async def work() -> str:
+        async with opened() as database:
+            tenant = await tenants.by_slug(database, slug)
+            async with database.tenant(tenant.id) as con:
+                budget = stored.Budget(tokens=tokens, usd=usd)
+                await stored.put(con, tenant.id, "operator", period, budget)
+                await audit.record(
+                    con,
+                    tenant_id=tenant.id,
+                    actor=audit.operator(),
+                    act="budget.set",
+                    subject=period,
+                    details={"tokens": str(tokens), "usd": str(usd)},
+                )
+                states = await stored.states(con)
+        return next(s.sentence for s in states if (s.set_by, s.period) == ("operator", period))
+
+    click.echo(f"{slug}: {run_async(work)}")
+
+
+@budgets.command()
+@click.argument("period", type=PERIODS)
+@tenant_option
+def remove(period: Period, slug: str) -> None:
+    """Take the operator's budget of a PERIOD away; the tenant's own stays."""
+    from aiops_host.data import budgets as stored  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import tenants  # noqa: PLC0415
+    from aiops_host.trust import audit  # noqa: PLC0415
+
+    async def work() -> None:
+        async with opened() as database:
+            tenant = await tenants.by_slug(database, slug)
+            async with database.tenant(tenant.id) as con:
+                if not await stored.remove(con, tenant.id, "operator", period):
+                    raise BudgetUnknown(f"The operator has set no budget of a {period} for {slug}.")
+                await audit.record(
+                    con, tenant_id=tenant.id, actor=audit.operator(), act="budget.remove", subject=period
+                )
+
+    run_async(work)
+    click.echo(f"{slug}: the operator's budget of a {period} is gone")
+
+
+@budgets.command("list")
+@click.option("--tenant", "slug", metavar="SLUG", help="Only this tenant's")
+@as_json
+def list_(slug: str | None, as_json: bool) -> None:
+    """List budgets and how far they are used, the fullest first."""
+    from aiops_host.data import budgets as stored  # noqa: PLC0415 - the database is not needed for --help
+
+    async def work() -> list[TenantBudget]:
+        async with opened() as database:
+            return [one for one in await stored.overview(database) if slug in (None, one.tenant)]
+
+    found = run_async(work)
+    if as_json:
+        print_json(found)
+        return
+    rows = [(b.tenant, b.budget.set_by, b.budget.period, b.budget.level, b.budget.sentence) for b in found]
+    print_table(rows, ("TENANT", "SET BY", "PERIOD", "LEVEL", "WHAT IT MEANS"))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command."""
+    return run(budgets, argv, "budgets")
