@@ -114,10 +114,11 @@ class Keyring:
         return list(self._live)
 
     async def have(self, database: Database, names: Iterable[KeyName]) -> None:
-        """Unwrap the keys that are not at hand; one that no longer exists is left out.
+        """Unwrap the keys that are not at hand.
 
         Raises:
             KeyProviderUnavailable: The provider does not answer.
+            SecretUnreadable: A key is gone, or the provider does not open it.
             DatabaseBusy, DatabaseDown: The keys cannot be read.
         """
         for name in dict.fromkeys(names):
@@ -179,7 +180,7 @@ class Keyring:
         key = self._live.get(name)
         found = await _read(database, name)
         if found is None:
-            return
+            raise SecretUnreadable("A secret's data key is gone: it was sealed anew just now, or has to be given again.")
         try:
             value = await self.unwrap(found)
         except KeyProviderRefused as error:
