@@ -30,6 +30,9 @@ from aiops_host.work.workshop import Workshop
 log = logging.getLogger(__name__)
 
 LOOK_AHEAD = 16
+CLAIMS_AT_ONCE = 8
+"""One claim after the other filled 400 slots of a busy worker no faster than 28 a second."""
+
 WATCH_SECONDS = 5.0
 ResultT = TypeVar("ResultT")
 DATABASE_AWAY = (DatabaseBusy, DatabaseDown)
@@ -105,6 +108,9 @@ class Dispatcher:
         return len(self._held)
 
     async def _fill_slots(self) -> None:
+        await asyncio.gather(*(self._take_while_due() for _ in range(CLAIMS_AT_ONCE)))
+
+    async def _take_while_due(self) -> None:
         while not self._draining and not self.slots.locked():
             await self.slots.acquire()
             claimed = await self._guarded(self._next())
