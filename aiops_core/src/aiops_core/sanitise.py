@@ -27,6 +27,7 @@ _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uf
 _LINK = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:[/?#][^\s\\<>\"`]*)?", re.I)
 _ANOTHER_ADDRESS = re.compile(r"https?:|//", re.I)
 _QUOTATION_MARK = re.compile("<{3,}|>{3,}")
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _AFTER_A_LINK = ".,;:!?)]}"
 
 
@@ -38,9 +39,14 @@ def clean_text(text: str, *, keep_lines: bool = False) -> str:
         keep_lines: Keep line breaks and indentation, for logs and code.
     """
     broken = _BLANK.sub("", _LINE_BREAK.sub("\n", text))
-    visible = "".join(c for c in broken if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
-    normal = unicodedata.normalize("NFC", visible)
+    normal = unicodedata.normalize("NFC", _visible(broken))
     return normal.strip("\n") if keep_lines else " ".join(normal.split())
+
+
+def _visible(text: str) -> str:
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _INVISIBLE)
 
 
 def link_allowed(url: str, link_hosts: Collection[str]) -> bool:

@@ -268,8 +268,15 @@ def _conditions(filters: RunFilters, cursor: str | None) -> tuple[str, list[Any]
 
 
 def _storable(value: Any) -> Any:
-    """Return builtins without NUL, which jsonb refuses."""
-    return None if value is None else _without_nul(msgspec.to_builtins(value))
+    """Return builtins without what jsonb refuses: NUL, and halves of characters."""
+    if value is None:
+        return None
+    plain = msgspec.to_builtins(value)
+    try:
+        refused = b"\\u0000" in msgspec.json.encode(plain)
+    except UnicodeEncodeError:
+        refused = True
+    return _without_nul(plain) if refused else plain
 
 
 def _without_nul(value: Any) -> Any:

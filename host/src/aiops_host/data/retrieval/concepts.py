@@ -6,7 +6,6 @@ the best hits of the word search, and knows nothing of categories. Pure; the fig
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -71,10 +70,9 @@ def _frequencies(documents: Sequence[Mapping[Lexeme, float]], columns: Mapping[L
     """Return the logarithm of each lexeme's frequency: a row for each document, a column for each lexeme."""
     rows = np.zeros((len(documents), len(columns)), np.float32)
     for row, document in zip(rows, documents, strict=True):
-        known = islice((lexeme for lexeme in document if lexeme in columns), MAX_LEXEMES)
-        for lexeme in known:
-            row[columns[lexeme]] = math.log1p(document[lexeme])
-    return rows
+        known = list(islice((lexeme for lexeme in document if lexeme in columns), MAX_LEXEMES))
+        row[[columns[lexeme] for lexeme in known]] = [document[lexeme] for lexeme in known]
+    return np.log1p(rows)
 
 
 def _unit(rows: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Literal, TypeAlias
 
 from aiops_host.data.retrieval.words import FUNCTION_WORDS, count_words
@@ -16,6 +16,8 @@ CollectionName = Literal["tickets", "articles"]
 Bag: TypeAlias = Counter[str]
 """How often each lexeme occurs in a text."""
 
+MOST_KNOWN = 100_000
+_known: dict[str, str] = {}
 _stemmed: dict[str, frozenset[str]] = {}
 
 
@@ -26,7 +28,7 @@ async def bags_of(con: Connection, texts: Sequence[str]) -> list[Bag]:
     tenant who writes both needs no setting. Stop words stay: the company they keep helps the concepts.
     """
     counted = [count_words(text) for text in texts]
-    stems = await _stems(con, sorted({word for counts in counted for word in counts}))
+    stems = await _stems(con, {word for counts in counted for word in counts})
     bags = []
     for counts in counted:
         bag: Bag = Counter()
@@ -43,7 +45,19 @@ async def function_lexemes(con: Connection) -> frozenset[str]:
     return _stemmed[FUNCTION_WORDS]
 
 
-async def _stems(con: Connection, words: Sequence[str]) -> dict[str, str]:
+async def _stems(con: Connection, words: Set[str]) -> Mapping[str, str]:
+    """Return the stem of each word; those met before are remembered: a search asks for few that are new."""
+    stems = {word: _known[word] for word in words if word in _known}
+    if len(stems) < len(words):
+        new = await _asked(con, sorted(words - stems.keys()))
+        if len(_known) + len(new) > MOST_KNOWN:
+            _known.clear()
+        _known.update(new)
+        stems |= new
+    return stems
+
+
+async def _asked(con: Connection, words: Sequence[str]) -> dict[str, str]:
     rows = await con.fetch(
         """
         select w.word, coalesce((pg_catalog.ts_lexize('pg_catalog.german_stem', e.stem))[1], e.stem)
