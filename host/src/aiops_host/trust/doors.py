@@ -154,8 +154,11 @@ class Doorkeeper:
             await self._note(con, "connection.test", connection_id, {})
         return probe_id
 
-    async def delete(self, connection_id: UUID, confirmed: str) -> None:
+    async def delete(self, connection_id: UUID, confirmed: str) -> str:
         """Delete a connection with its address and secrets; its deliveries, runs and notes stay readable.
+
+        Returns:
+            The id of the endpoint that is gone.
 
         Raises:
             UnknownConnection: The tenant has no such connection.
@@ -165,8 +168,10 @@ class Doorkeeper:
             record_ = await stored.get(con, connection_id)
             if confirmed != record_.name:
                 raise ConnectionKept(f"Type the name {record_.name!r} to delete this connection; it cannot be undone.")
+            endpoint = await endpoints.show(con, connection_id)
             await erasure.remove_connection(con, connection_id)
             await self._note(con, "connection.delete", connection_id, {"name": record_.name})
+        return endpoint.id
 
     async def _overlap(self, hours: float | None) -> timedelta:
         if hours is None:

@@ -43,6 +43,7 @@ class Remarks:
     _used: dict[tuple[str, int], datetime] = field(default_factory=dict)
     _last_use: dict[tuple[str, int], datetime] = field(default_factory=dict)
     _writer: asyncio.Task[None] | None = None
+    _hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
     def refused(
         self, endpoint_id: str, at: datetime, *, check: str, detail: str, address: str | None, names: tuple[str, ...]
@@ -72,12 +73,11 @@ class Remarks:
         self._write_soon()
 
     async def close(self) -> None:
-        """Write what is noted and stop."""
+        """Write what is noted, without waiting for more."""
         if self._writer is not None:
-            self._writer.cancel()
-            await asyncio.wait([self._writer])
-        with contextlib.suppress(*TRY_AGAIN):
-            await self._flush()
+            self._hurry.set()
+            await self._writer
+            self._hurry.clear()
 
     def _write_soon(self) -> None:
         if self._writer is None or self._writer.done():
@@ -85,7 +85,8 @@ class Remarks:
 
     async def _write(self) -> None:
         while self._refused or self._used:
-            await asyncio.sleep(self.seconds)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self.seconds)
             try:
                 await self._flush()
             except TRY_AGAIN as error:
