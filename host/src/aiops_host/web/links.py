@@ -57,6 +57,12 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     email: Email
 
 
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """The same for every address."""
+
+    detail: str = "If somebody has this address here, a mail with a link is on its way to them."
+
+
 class InvitationFound(msgspec.Struct, frozen=True, kw_only=True):
     """What an invitation is for."""
 
@@ -130,13 +136,14 @@ async def accept_as_me(
     description="Answers the same whether or not somebody has the address. 409 `mail-missing` without a mail server.",
     tags=["people"],
 )
-async def forgot_password(data: JSONBody[Forgotten], request: Request[Any, Any, Any], parts: WithParts) -> None:
+async def forgot_password(data: JSONBody[Forgotten], request: Request[Any, Any, Any], parts: WithParts) -> Asked:
     """Mail a link to the person of the address, if there is one."""
     parts.access.refuse_foreign_origin(request)
     if not parts.links.mails:
         detail = "This installation sends no mail; ask the person who runs it for a new password."
         raise Refused(Problem(status=409, code="mail-missing", detail=detail))
     parts.links.forgot_soon(data.email, parts.peers.address_of(request))
+    return Asked()
 
 
 @post(
