@@ -141,6 +141,7 @@ async def installed(made: Servers, past: Sequence[str], settings: Mapping[str, s
         "AIOPS_KEY_FILE": str(made.folder / "key"),
         "AIOPS_PORT": str(port),
         "AIOPS_LOG_LEVEL": "WARNING",
+        "AIOPS_EGRESS_PRIVATE": "127.0.0.0/8",
         **settings,
     }
     database = await Database.open({"app": urls["aiops_app"]}, {"app": 4})

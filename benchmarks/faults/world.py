@@ -232,6 +232,7 @@ def _environment(folder: Path, plan: Plan, urls: Mapping[str, str], redis: Redis
         "AIOPS_REDIS_URL": redis.url if redis else "",
         "AIOPS_KEY_FILE": str(folder / "key"),
         "AIOPS_PORT": str(free_port()),
+        "AIOPS_EGRESS_PRIVATE": "127.0.0.0/8",
         "BENCH_ARMED": str(folder / "armed"),
         "BENCH_LOST_WAKEUPS": str(plan.lost_wakeups),
     }

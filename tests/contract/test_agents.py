@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.support.egress import LoopbackHttp
 from tests.support.llm_stub import Answer, Reply, fails, llm_stub, load_litellm, note, says, sends
 
 from aiops_agents import plugin
@@ -110,7 +111,7 @@ async def _against(answer: Answer) -> AsyncIterator[LLMBackend]:
     async with llm_stub(answer) as stub:
         spec = _backend("litellm")
         config = load_config(spec.config, {"models": [{"model": "openai/stub", "api_base": stub.url}]})
-        backend = spec.factory(config, FakeServices())
+        backend = spec.factory(config, FakeServices(http=LoopbackHttp()))
         assert isinstance(backend, LiteLLMBackend)
         yield backend
         await backend.aclose()

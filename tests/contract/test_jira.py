@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 import pytest
+from tests.support.egress import LOOPBACK
 
 from aiops_core.config import load_config
 from aiops_core.testing.fakes import FakeServices
@@ -67,7 +68,7 @@ class JiraSubject:
         for number in range(1, 8):
             self.simulator.add_ticket(self.simulator.to_vendor(seed(number)))
         async with running(self.simulator) as url:
-            http = GuardedHttp.open()
+            http = GuardedHttp.open(LOOPBACK)
             config = load_config(JiraConfig, {"base_url": url, "edition": self.edition, **self.credentials})
             services = FakeServices(http=http, webhook_secrets=self.secrets)  # type: ignore[attr-defined]
             yield JiraTicketingTool(config, services)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 import pytest
+from tests.support.egress import LOOPBACK
 
 from aiops_core.config import Secret, load_config
 from aiops_core.testing.fakes import FakeServices
@@ -69,7 +70,7 @@ async def opened(
 ) -> AsyncIterator[ServiceDeskTool]:
     """Serve a simulator and give a tool connected to it through the guarded client."""
     async with running(simulator):
-        http = GuardedHttp.open()
+        http = GuardedHttp.open(LOOPBACK)
         services = FakeServices(http=http, webhook_secrets=[Secret.of(secret) for secret in secrets])
         tool = ServiceDeskTool(connection(simulator, **more), services)
         try:

@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 import pytest
 from tests.support.databases import TwoTenants
+from tests.support.egress import LoopbackHttp
 from tests.support.keys import make_vault
 from tests.support.postbox import Postbox, postbox_plugins
 
@@ -41,7 +42,6 @@ from aiops_host.trust.connections import (
     put_connection_secret,
     set_plugin_setting,
 )
-from aiops_host.trust.egress import GuardedHttp
 from aiops_host.trust.vault import SecretUnreadable, Vault
 
 
@@ -103,7 +103,7 @@ async def test_the_worker_opens_credentials_and_no_webhook_secret(
     loaded = await load_connection(
         opened, SecretReader(vault, "credentials"), two_tenants.a.tenant_id, made.connection_id
     )
-    tool = make_for_worker(plugins.registry, loaded, SecretReader(vault, "credentials"), GuardedHttp.open())
+    tool = make_for_worker(plugins.registry, loaded, SecretReader(vault, "credentials"), LoopbackHttp())
     assert isinstance(tool, Postbox)
     assert opened_by(tool.config.api_token) == "t0ken"
     with pytest.raises(SecretOutOfReach, match="webhook secrets open in the host"):
@@ -134,7 +134,7 @@ async def test_a_reader_of_the_wrong_purpose_opens_nothing(
     loaded = await load_connection(
         opened, SecretReader(vault, "credentials"), two_tenants.a.tenant_id, made.connection_id
     )
-    tool = make_for_worker(plugins.registry, loaded, SecretReader(vault, "webhook"), GuardedHttp.open())
+    tool = make_for_worker(plugins.registry, loaded, SecretReader(vault, "webhook"), LoopbackHttp())
     assert isinstance(tool, Postbox)
     with pytest.raises(SecretOutOfReach):
         opened_by(tool.config.api_token)
@@ -154,7 +154,7 @@ async def test_a_secret_moved_to_another_tenant_does_not_open(
     loaded = await load_connection(
         opened, SecretReader(vault, "credentials"), two_tenants.b.tenant_id, theirs.connection_id
     )
-    tool = make_for_worker(plugins.registry, loaded, SecretReader(vault, "credentials"), GuardedHttp.open())
+    tool = make_for_worker(plugins.registry, loaded, SecretReader(vault, "credentials"), LoopbackHttp())
     assert isinstance(tool, Postbox)
     with pytest.raises(SecretUnreadable):
         opened_by(tool.config.api_token)
@@ -168,7 +168,7 @@ async def test_a_replaced_credential_is_the_one_used(
     before = await load_connection(opened, SecretReader(vault, "credentials"), tenant_id, made.connection_id)
     await put_connection_secret(opened, vault, before.record, "api_token", "n3w")
     after = await load_connection(opened, SecretReader(vault, "credentials"), tenant_id, made.connection_id)
-    tool = make_for_worker(plugins.registry, after, SecretReader(vault, "credentials"), GuardedHttp.open())
+    tool = make_for_worker(plugins.registry, after, SecretReader(vault, "credentials"), LoopbackHttp())
     assert isinstance(tool, Postbox)
     assert opened_by(tool.config.api_token) == "n3w"
     assert after.record.config_version > before.record.config_version

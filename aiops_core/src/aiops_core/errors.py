@@ -76,6 +76,14 @@ class HttpFailed(AiopsError):
         self.sent = sent
 
 
+class AnswerTooLarge(HttpFailed):
+    """The peer answered more than the client reads."""
+
+    def __init__(self, message: str | None = None) -> None:
+        """Take the message; the request was sent."""
+        super().__init__(message, sent=True)
+
+
 class TicketingError(AiopsError):
     """The ticketing tool could not do what was asked."""
 

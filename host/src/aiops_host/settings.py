@@ -41,6 +41,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     metrics_port: Annotated[int, Meta(description="Port of /metrics, one per process; 0: none", ge=0, le=65535)] = 0
     base_url: Annotated[str, _about("The host's public address, for links; empty: http://host:port")] = ""
     admin_url: Annotated[str, _about("The dashboard's public address; empty: http://admin_host:admin_port")] = ""
+    egress_private: Annotated[
+        str, _about("Private networks that may be called, by http too, separated by commas, such as 10.2.0.0/16")
+    ] = ""
+    egress_ports: Annotated[str, _about("Ports of public addresses that may be called, separated by commas")] = (
+        "443,8443"
+    )
     blocked_plugins: Annotated[str, _about("Names of plugins not to load, separated by commas")] = ""
     default_backend: Annotated[str, _about("LLM backend of tenants that configured none")] = "offline"
     pool_size: Annotated[int, Meta(description="PostgreSQL connections of one process", ge=4, le=200)] = 20
@@ -83,9 +89,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     requests_per_tenant: Annotated[
         int, Meta(description="Requests to the API about one tenant a minute; 0: no limit", ge=0)
     ] = 6000
-    require_totp: Annotated[
-        bool, _about("Platform administrators who log in with a password need a second factor")
-    ] = False
+    require_totp: Annotated[bool, _about("Platform administrators who log in with a password need a second factor")] = (
+        False
+    )
     smtp_url: Annotated[
         str, _about("Mail server: smtp:// with STARTTLS, smtps:// or smtp+plain:// and user:password@host:port")
     ] = ""

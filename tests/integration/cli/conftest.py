@@ -25,6 +25,7 @@ def aiops(
     create_key_file(key)
     monkeypatch.setenv("AIOPS_DATABASE_URL", database.app)
     monkeypatch.setenv("AIOPS_KEY_FILE", str(key))
+    monkeypatch.setenv("AIOPS_EGRESS_PRIVATE", "127.0.0.0/8,::1/128")
 
     def run(*arguments: object, code: int = 0) -> Any:
         got = main([str(a) for a in arguments])

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from tests.integration.work.conftest import Board
 from tests.support.databases import TenantRow, TwoTenants
+from tests.support.egress import LOOPBACK
 from tests.support.keys import make_vault
 from tests.support.postbox import Postbox, PostboxConfig, PostboxPlugin
 
@@ -85,7 +86,7 @@ async def shift(opened: Database, board: Board, two_tenants: TwoTenants, tmp_pat
     """A worker with one ticketing tool and no agent."""
     plugin, plugins, vault = Eventful(), PluginManager(), make_vault(tmp_path)
     plugins.load("eventful", lambda: plugin, distribution="tests", version="1")
-    settings, http, clock = Settings(), GuardedHttp.open(), SystemClock()
+    settings, http, clock = Settings(), GuardedHttp.open(LOOPBACK), SystemClock()
     new = NewConnection(name="desk", ticketing_tool="eventful")
     created = await create_connection(opened, vault, plugins.registry, two_tenants.a.tenant_id, new)
     workshop = Workshop(database=opened, settings=settings, plugins=plugins, vault=vault, http=http, clock=clock)

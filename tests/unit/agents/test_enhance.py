@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.support.agent_runs import LLMOfRun, Run, enhanced, enhancer, offline_backend, text_of, tools_for
+from tests.support.egress import LoopbackHttp
 from tests.support.llm_stub import LLMStub, fails, llm_stub, load_litellm, note, obeys_the_ticket, says
 from tests.unit.agents.records import (
     ARTICLE,
@@ -78,7 +79,7 @@ def _claims(draft: NoteDraft, kind: str) -> list[str]:
 
 def _model(stub: LLMStub) -> LLMBackend:
     config = load_config(LiteLLMConfig, {"models": [{"model": "openai/stub", "api_base": stub.url}]})
-    return LiteLLMBackend(config, FakeServices())
+    return LiteLLMBackend(config, FakeServices(http=LoopbackHttp()))
 
 
 async def test_the_note_says_what_it_is_and_what_fixed_it() -> None:

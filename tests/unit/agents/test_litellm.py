@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.egress import LoopbackHttp
 from tests.support.llm_stub import (
     Answer,
     Asked,
@@ -37,9 +38,10 @@ from aiops_agents.backends.config import LiteLLMConfig
 from aiops_agents.backends.failures import explained
 from aiops_agents.backends.litellm import LiteLLMBackend
 from aiops_agents.backends.metering import BACKOFF
-from aiops_agents.backends.transport import AnswerTooLong, BoundedTransport
 from aiops_core import Claim, LLMRefused, LLMUnavailable, NoteSection, Secret, check_draft, load_config
 from aiops_core.testing.fakes import FakeServices, RecordingLog, make_request, make_ticket
+from aiops_host.trust.destinations import Destinations
+from aiops_host.trust.egress import GuardedHttp
 
 KEY = "sk-canary-7f3e9d1c5b"
 ANSWER = note(("summary", [("The tunnel's packets are too large.", [1])]))
@@ -72,7 +74,9 @@ def _backend(
         for n, url in enumerate(urls, 1)
     ]
     config = load_config(LiteLLMConfig, {"models": models})
-    return LiteLLMBackend(config, FakeServices(log=log or RecordingLog()), pause=pauses or Pauses())
+    return LiteLLMBackend(
+        config, FakeServices(http=LoopbackHttp(), log=log or RecordingLog()), pause=pauses or Pauses()
+    )
 
 
 @asynccontextmanager
@@ -89,6 +93,14 @@ async def _stubs(answers: tuple[Answer, ...]) -> AsyncIterator[list[LLMStub]]:
         return
     async with llm_stub(answers[0]) as first, _stubs(answers[1:]) as others:
         yield [first, *others]
+
+
+def keeping() -> list[object]:
+    """Return the library's clients that could keep a key: all but its plain HTTP clients without headers or cookies."""
+    kept = library.loaded().in_memory_llm_clients_cache.cache_dict.values()
+    plain = [c for c in kept if type(c).__name__ == "AsyncHTTPHandler"]
+    assert KEY not in repr([(c.client.headers, list(c.client.cookies.jar)) for c in plain])
+    return [client for client in kept if client not in plain]
 
 
 async def test_asks_for_the_structure_and_reads_it() -> None:
@@ -266,7 +278,7 @@ async def test_the_key_is_sent_and_never_told(caplog: pytest.LogCaptureFixture) 
     ]
     assert not [text for text in told if KEY in text]
     assert make_ticket().title not in caplog.text
-    assert not library.loaded().in_memory_llm_clients_cache.cache_dict
+    assert not keeping()
 
 
 async def test_a_server_without_key_gets_none_of_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +286,7 @@ async def test_a_server_without_key_gets_none_of_the_environments(monkeypatch: p
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     async with llm_stub(says(ANSWER)) as stub:
         config = load_config(LiteLLMConfig, {"models": [{"model": "openai/local", "api_base": stub.url}]})
-        await LiteLLMBackend(config, FakeServices()).complete(make_request())
+        await LiteLLMBackend(config, FakeServices(http=LoopbackHttp())).complete(make_request())
     assert KEY not in stub.asked[0].headers["authorization"]
 
 
@@ -333,19 +345,19 @@ async def test_another_providers_protocol_keeps_the_same_bounds() -> None:
     assert completion.draft.sections == SECTIONS
     assert completion.usage.cost_usd is not None
     assert stub.asked[0].headers["x-api-key"] == KEY
-    assert not library.loaded().in_memory_llm_clients_cache.cache_dict
+    assert not keeping()
 
 
-async def test_a_compressed_answer_is_refused() -> None:
-    """An answer in an encoding nobody asked for is not unpacked, however small it looks."""
-
-    async def packed(request: httpx.Request) -> httpx.Response:
-        assert request.headers["accept-encoding"] == "identity"
-        return httpx.Response(200, headers={"content-encoding": "gzip"}, content=b"")
-
-    async with httpx.AsyncClient(transport=BoundedTransport(httpx.MockTransport(packed))) as client:
-        with pytest.raises(AnswerTooLong):
-            await client.get("http://model.example")
+async def test_what_the_host_does_not_call_is_not_called() -> None:
+    """Every call goes through the guarded client: an address the operator has not listed is not connected to."""
+    async with llm_stub(says(ANSWER)) as stub:
+        models = [{"model": "openai/inside", "api_base": stub.url, "api_key": Secret.of(KEY)}]
+        http = GuardedHttp.open(Destinations())
+        backend = LiteLLMBackend(load_config(LiteLLMConfig, {"models": models}), FakeServices(http=http))
+        with pytest.raises(LLMUnavailable, match="could not be reached"):
+            await backend.complete(make_request(timeout=1.0))
+        await http.aclose()
+    assert stub.asked == []
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ class LiteLLMBackend(LLMBackend):
     def __init__(self, config: LiteLLMConfig, services: BackendServices, *, pause: Pause = asyncio.sleep) -> None:
         """Take the configuration; nothing is loaded or connected yet."""
         self._models = config.models
-        self._log = services.log
+        self._log, self._http = services.log, services.http
         self._pause = pause
         self._without_format: set[int] = set()
         self._schema: dict[str, Any] | None = None
@@ -183,7 +183,7 @@ class LiteLLMBackend(LLMBackend):
             raise _Failed(_NO_TIME)
         litellm = library.loaded()
         try:
-            async with asyncio.timeout(seconds), library.one_call(self):
+            async with asyncio.timeout(seconds), library.one_call(self, self._http):
                 with _key(model) as key:
                     return await litellm.acompletion(**asked, api_key=key, timeout=seconds)
         except TimeoutError:

@@ -29,6 +29,7 @@ from aiops_host.embedded import (
 from aiops_host.settings import Settings, read_settings
 from aiops_host.trust.vault import create_key_file
 
+EGRESS = ("AIOPS_EGRESS_PRIVATE", "AIOPS_EGRESS_PORTS")
 ENV_FILE = "aiops.env"
 LOCK_FILE = "up.lock"
 URL_FIELDS = {
@@ -80,6 +81,8 @@ class Installation:
             environment |= _postgres(settings, home, keep, say)
             redis_url = settings.redis_url or _redis(home, keep, say)
             environment |= {"AIOPS_REDIS_URL": redis_url} if redis_url else {}
+            # Commands call ticketing tools too, with nothing but the file.
+            environment |= {name: os.environ[name] for name in EGRESS if name in os.environ}
             public = {k: v for k, v in environment.items() if "MIGRATE" not in k}
             _write_env(home / ENV_FILE, public)
             return cls(home, public, tuple(servers), stack.pop_all())

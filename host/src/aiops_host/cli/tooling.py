@@ -14,6 +14,7 @@ from aiops_host.data.connections import ConnectionRecord, ConnectionSummary, Unk
 from aiops_host.data.session import Database
 from aiops_host.settings import read_settings
 from aiops_host.trust.connections import SecretReader, load_connection, make_for_worker
+from aiops_host.trust.destinations import Destinations
 from aiops_host.trust.egress import GuardedHttp
 from aiops_host.trust.opening import open_vault
 
@@ -46,7 +47,7 @@ async def using_tool(
     settings = read_settings()
     registry = load_plugins(blocked=settings.blocked).registry
     reader = SecretReader(open_vault(settings, registry), "credentials")
-    http = GuardedHttp.open()
+    http = GuardedHttp.open(Destinations.parse(settings.egress_private, settings.egress_ports))
     try:
         async with opened() as database:
             tenant = await tenants.by_slug(database, slug)

@@ -14,6 +14,7 @@ from aiops_core.registry import Registry, lookup
 from aiops_core.services import Clock, HttpClient, HttpResponse, Log
 from aiops_host.settings import Settings
 from aiops_host.trust.connections import SystemClock
+from aiops_host.trust.destinations import Destinations
 from aiops_host.trust.egress import GuardedHttp
 from aiops_host.trust.keys.file_provider import PROVIDER
 from aiops_host.trust.vault import KeyRefused, Vault
@@ -22,11 +23,12 @@ from aiops_host.trust.vault import KeyRefused, Vault
 class _HttpAtFirstUse:
     """The guarded client, made when it is first needed: most providers need none."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._destinations = Destinations.parse(settings.egress_private, settings.egress_ports)
         self._http: GuardedHttp | None = None
 
     async def request(self, method: str, url: str, **options: Any) -> HttpResponse:
-        self._http = self._http or GuardedHttp.open(total_seconds=10, connections=4)
+        self._http = self._http or GuardedHttp.open(self._destinations, total_seconds=10, connections=4)
         return await self._http.request(method, url, **options)
 
     async def aclose(self) -> None:
@@ -52,7 +54,7 @@ def open_vault(settings: Settings, registry: Registry, provider: str = "") -> Va
         ConfigInvalid: Its configuration is not usable.
     """
     spec = lookup(registry.key_providers, provider or settings.key_provider)
-    http = _HttpAtFirstUse()
+    http = _HttpAtFirstUse(settings)
     try:
         made = spec.factory(load_config(spec.config, _values(settings, spec.name)), KeyKit(http))
     except KeyProviderRefused as error:

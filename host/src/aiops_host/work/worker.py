@@ -16,6 +16,7 @@ from aiops_core.plugins import PluginManager
 from aiops_host.data.session import Database, DatabaseDown
 from aiops_host.settings import Settings
 from aiops_host.trust.connections import SystemClock
+from aiops_host.trust.destinations import Destinations
 from aiops_host.trust.egress import GuardedHttp
 from aiops_host.trust.vault import Vault
 from aiops_host.watch.metrics import Metrics
@@ -51,7 +52,9 @@ async def run_worker(
         stack.push_async_callback(database.close)
         metrics.show_pool(database.usage)
         http = GuardedHttp.open(
-            connections=settings.slots * 2, denied=lambda reason: metrics.egress_denied.labels(reason).inc()
+            Destinations.parse(settings.egress_private, settings.egress_ports),
+            connections=settings.slots * 2,
+            denied=lambda reason: metrics.egress_denied.labels(reason).inc(),
         )
         stack.push_async_callback(http.aclose)
         clock = SystemClock()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 KEPT = 256
 CLOSE_AFTER_SECONDS = 180.0
+MODEL_SECONDS = 600.0
+MODEL_ANSWER_BYTES = 4 * 1024 * 1024
+"""More than any answer to a bounded question can be."""
 T = TypeVar("T")
 
 
@@ -106,7 +109,9 @@ class Workshop:
         self._tools = Kept(lambda pair: pair[1].aclose())
         self._kits = Kept(_close_kit)
         self._reader = SecretReader(self.vault, "credentials")
-        self.backends = BackendMaker(self.database, self.settings, self.plugins.registry, self._reader, self._services)
+        self.backends = BackendMaker(
+            self.database, self.settings, self.plugins.registry, self._reader, self._services_of_models
+        )
 
     async def ticketing_tool(
         self, tenant_id: UUID, connection_id: UUID, version: int
@@ -196,6 +201,10 @@ class Workshop:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+    def _services_of_models(self, tenant_id: UUID, plugin: str) -> PluginServices:
+        patient = self.http.patient(total_seconds=MODEL_SECONDS, max_body_bytes=MODEL_ANSWER_BYTES)
+        return replace(self._services(tenant_id, plugin), http=patient)
 
     def _services(self, tenant_id: UUID, plugin: str) -> PluginServices:
         return PluginServices(

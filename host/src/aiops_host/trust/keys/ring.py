@@ -180,7 +180,9 @@ class Keyring:
         key = self._live.get(name)
         found = await _read(database, name)
         if found is None:
-            raise SecretUnreadable("A secret's data key is gone: it was sealed anew just now, or has to be given again.")
+            raise SecretUnreadable(
+                "A secret's data key is gone: it was sealed anew just now, or has to be given again."
+            )
         try:
             value = await self.unwrap(found)
         except KeyProviderRefused as error:
