@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -251,6 +252,26 @@ async def test_work_of_a_suspended_tenant_waits(opened: Database, vault: Vault, 
     await tenancy.set_tenant_state(opened, PAT, tenant_id, "active")
     assert set(await due(opened)) == {waiting, ended}
     assert [d.suspended for d in (await list_(opened, tenant_id, Filters())).items] == [False, False]
+
+
+async def test_what_was_about_to_be_taken_up_waits_too(opened: Database, vault: Vault, two_tenants: TwoTenants) -> None:
+    """A worker that listed a delivery before its tenant was suspended, or its connection paused, does not get it."""
+    tenant_id = two_tenants.a.tenant_id
+    connection_id = await connected(opened, vault, tenant_id)
+    listed = await delivered(opened, tenant_id, connection_id)
+    keeper = Doorkeeper(opened, PAT, tenant_id)
+
+    async def taken() -> bool:
+        lease = timedelta(seconds=30)
+        return await claims.claim(opened, tenant_id, listed, worker="w", lease=lease, max_crashes=5) is not None
+
+    await tenancy.set_tenant_state(opened, PAT, tenant_id, "suspended")
+    assert not await taken()
+    await tenancy.set_tenant_state(opened, PAT, tenant_id, "active")
+    await keeper.set_state(connection_id, "paused")
+    assert not await taken()
+    await keeper.set_state(connection_id, "active")
+    assert await taken()
 
 
 async def test_a_deleted_connection_keeps_its_history_and_nothing_else(

@@ -62,6 +62,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
     note_url: str | None = None
     waits_for: str | None = None
+    suspended: bool = False
     """The paused connection that must be resumed before anything happens to it."""
 
 

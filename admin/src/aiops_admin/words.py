@@ -76,6 +76,8 @@ def state_of(delivery: Delivery) -> tuple[str, Tone, str]:
         name, _, _ = STATES["queued"]
         sentence = f"It waits for its paused connection {delivery.waits_for}: mend it, then resume it on Health."
         return name, "warning", sentence
+    if delivery.suspended:
+        return STATES["queued"][0], "warning", "It waits because its tenant is suspended."
     if delivery.state == "done":
         if delivery.action == "learn":
             return "Learned", "success", "The ticket's resolution was added to the history."
@@ -93,7 +95,8 @@ def outcome_of(run: Run) -> tuple[str, Tone, str]:
 
 def replayable(delivery: Delivery) -> bool:
     """Return whether there is something to run on, and no work on it is under way or about to begin."""
-    about_to_begin = delivery.state == "queued" and (not delivery.attempt or delivery.waits_for is not None)
+    waiting = delivery.waits_for is not None or delivery.suspended
+    about_to_begin = delivery.state == "queued" and (not delivery.attempt or waiting)
     return delivery.ticket_id is not None and delivery.state not in {"running", "posting"} and not about_to_begin
 
 

@@ -68,6 +68,8 @@ def list_(slug: str, state: Any, ticket: str | None, limit: int, cursor: str | N
         return
     rows = [(d.id, f"{d.received_at:{TIME}}", d.ticket_id, d.kind, d.state, d.attempt, d.reason) for d in page.items]
     print_table(rows, ("DELIVERY", "RECEIVED (UTC)", "TICKET", "KIND", "STATE", "ATTEMPT", "REASON"))
+    if any(d.suspended for d in page.items):
+        click.echo(f"\nThe tenant is suspended: what is queued waits until `aiops tenants resume {slug}`.")
     if page.next:
         click.echo(f"\nmore: --cursor {page.next}")
 
@@ -115,6 +117,8 @@ def _what_is_next(about: DeliverySummary, slug: str) -> str:
             f"\n  waits for its paused connection {about.waits_for}: "
             f"mend it, then `aiops connections resume {shlex.quote(about.waits_for)} --tenant {slug}`"
         )
+    if about.suspended:
+        return f"\n  waits because its tenant is suspended: `aiops tenants resume {slug}` lets it go on"
     if about.state == "queued":
         return f", next try at {about.due_at:{TIME}} UTC"
     return f", ended {about.finished_at:{TIME}} UTC" if about.finished_at else ""

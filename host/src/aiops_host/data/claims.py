@@ -96,10 +96,12 @@ set state = 'running', attempt = d.attempt + 1, tries = d.tries + 1,
     lease_until = clock_timestamp() + $3, worker = $4, reason = null
 from (
     select x.tenant_id, x.delivery_id from delivery x
+    join tenant t on t.tenant_id = x.tenant_id and t.state = 'active'
+    join connection c on c.tenant_id = x.tenant_id and c.connection_id = x.connection_id and c.state = 'active'
     where x.tenant_id = $1 and x.delivery_id = $2
       and (x.state = 'queued' and x.due_at <= clock_timestamp()
            or x.state = 'running' and x.lease_until < clock_timestamp())
-    for update skip locked
+    for update of x skip locked
 ) free
 where d.tenant_id = free.tenant_id and d.delivery_id = free.delivery_id
 returning d.connection_id, coalesce(d.ticket_id, '') as ticket_id, d.action, d.attempt, d.tries, d.crashes,
