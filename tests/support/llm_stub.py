@@ -31,12 +31,12 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """What to send back; ``hang`` sends nothing, ``endless`` a body that does not stop."""
+    """What to send back; ``hang`` sends nothing, ``endless`` a body that does not stop, ``drip`` one byte after another."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    kind: Literal["whole", "hang", "endless"] = "whole"
+    kind: Literal["whole", "hang", "endless", "drip"] = "whole"
 
 
 Answer = Callable[[Asked], Reply]
@@ -193,10 +193,15 @@ async def _read(reader: asyncio.StreamReader) -> Asked:
 async def _write(writer: asyncio.StreamWriter, reply: Reply) -> None:
     if reply.kind == "hang":
         await asyncio.Event().wait()
-    framing = "transfer-encoding: chunked" if reply.kind == "endless" else f"content-length: {len(reply.body)}"
+    unending = reply.kind in ("endless", "drip")
+    framing = "transfer-encoding: chunked" if unending else f"content-length: {len(reply.body)}"
     lines = [f"HTTP/1.1 {reply.status} stub", framing, *(f"{k}: {v}" for k, v in reply.headers.items()), "", ""]
     writer.write("\r\n".join(lines).encode() + reply.body)
     await writer.drain()
     while reply.kind == "endless":
         writer.write(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
         await writer.drain()
+    while reply.kind == "drip":
+        writer.write(b"1\r\n \r\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiops_agents.backends import library
+from aiops_agents.backends import environment, library
 from aiops_agents.backends.config import OWN_ADDRESSES, LiteLLMConfig, ModelConfig, address_of
 from aiops_agents.backends.failures import Failure, explained, timed_out
 from aiops_agents.backends.metering import UNMETERED, call_of, usage_of
@@ -67,6 +67,7 @@ class LiteLLMBackend(LLMBackend):
 
     def __init__(self, config: LiteLLMConfig, services: BackendServices, *, pause: Pause = asyncio.sleep) -> None:
         """Take the configuration; nothing is loaded or connected yet."""
+        environment.forget()
         self._models = config.models
         self._log, self._http = services.log, services.http
         self._pause = pause
