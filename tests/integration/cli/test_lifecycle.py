@@ -1,0 +1,138 @@
+"""Tenants and webhook addresses looked after by command."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.cli.conftest import Aiops
+from tests.support.databases import DatabaseUrls, run_apart
+
+from aiops_host.data import refusals
+from aiops_host.data.refusals import Refusal
+from aiops_host.data.session import Database
+
+JIRA = {"base_url": "https://jira.example", "email": "a@b.example", "api_token": "canary-token-4711"}
+OURS = ("--tenant", "acme")
+
+
+@pytest.fixture
+def made(aiops: Aiops, tmp_path: Path) -> dict[str, Any]:
+    """A tenant with a connection; what its creation printed."""
+    file = tmp_path / "jira.json"
+    file.write_text(json.dumps(JIRA))
+    aiops("tenants", "create", "acme", "--name", "Acme Dental")
+    printed: dict[str, Any] = aiops(
+        "connections", "create", *OURS, "--name", "desk", "--tool", "jira", "--config", file, "--json"
+    )
+    return printed
+
+
+def test_a_tenant_is_changed_suspended_and_resumed(aiops: Aiops, made: dict[str, Any]) -> None:
+    """Each command says how the tenant is now, and what a suspension means."""
+    assert made
+    said = aiops("tenants", "set", "acme", "--contact", "sam@acme.example", "--overlap-hours", "2")
+    assert "tenant acme (Acme Dental): active" in said
+    assert "contact: sam@acme.example" in said
+    assert "webhooks are stored and wait" in aiops("tenants", "suspend", "acme")
+    assert "Webhooks of a suspended tenant are stored and wait" in aiops("tenants", "list")
+    assert "wait" not in aiops("tenants", "resume", "acme")
+    shown = aiops("tenants", "show", "acme", "--json")
+    assert shown["settings"] == {"contact": "sam@acme.example", "overlap_hours": 2.0}
+    assert "Say what to change" in aiops("tenants", "set", "acme", code=2)
+    assert "overlap-hours" in aiops("tenants", "set", "acme", "--overlap-hours", "200", code=2)
+
+
+def test_an_export_is_a_file_of_the_owner_s(aiops: Aiops, made: dict[str, Any], tmp_path: Path) -> None:
+    """It holds the tenant's rows and no secret, is readable by its owner only, and overwrites nothing."""
+    archive = tmp_path / "acme.zip"
+    assert "holds all rows of acme" in aiops("tenants", "export", "acme", "--to", archive)
+    assert archive.stat().st_mode & 0o777 == 0o600
+    with zipfile.ZipFile(archive) as bundle:
+        text = b"\n".join(bundle.read(name) for name in bundle.namelist()).decode()
+    assert made["connection_id"] in text
+    for secret in (JIRA["api_token"], made["webhook_secret"]):
+        assert secret not in text
+    assert "File exists" in aiops("tenants", "export", "acme", "--to", archive, code=2)
+
+
+def test_a_tenant_is_deleted_by_who_types_its_slug(aiops: Aiops, made: dict[str, Any]) -> None:
+    """Anything else is refused; afterwards there is none, and its name can be used again."""
+    assert made
+    assert "Type the slug 'acme'" in aiops("tenants", "delete", "acme", "--confirm", "acne", code=1)
+    assert "keys destroyed" in aiops("tenants", "delete", "acme", "--confirm", "acme")
+    assert aiops("tenants", "list", "--json") == []
+    assert "There is no tenant 'acme'" in aiops("tenants", "show", "acme", code=1)
+    aiops("tenants", "create", "acme")
+    assert aiops("connections", "list", *OURS, "--json") == []
+
+
+def test_a_secret_is_rotated_and_its_overlap_ended(aiops: Aiops, made: dict[str, Any]) -> None:
+    """The new secret is printed once, with what the sender must know; the old one is listed until it ends."""
+    rotated = aiops("webhooks", "rotate", "desk", *OURS, "--overlap-hours", "1", "--json")
+    assert rotated["webhook_secret"] != made["webhook_secret"]
+    assert rotated["webhook_url"] == made["webhook_url"]
+    shown = aiops("webhooks", "show", rotated["endpoint_id"], *OURS, "--json")
+    assert [(s["version"], s["current"]) for s in shown["secrets"]] == [(2, True), (1, False)]
+    text = aiops("webhooks", "rotate", "desk", *OURS)
+    assert "(shown this once)" in text
+    assert "Version 3 is valid from now on; those before stay valid until 20" in text
+    ended = aiops("webhooks", "end-overlap", "desk", *OURS)
+    assert [line.split()[:2] for line in ended.splitlines()[4:]] == [["3", "newest"]]
+    assert "no other is" in aiops("webhooks", "rotate", "desk", *OURS, "--overlap-hours", "0")
+
+
+def test_networks_are_set_and_shown(aiops: Aiops, made: dict[str, Any]) -> None:
+    """Only the networks named may post until all may again; what is no network is named."""
+    assert made
+    assert "allowed  192.0.2.0/24, 2001:db8::/32" in aiops(
+        "webhooks", "networks", "desk", *OURS, "--allow", "192.0.2.0/24", "--allow", "2001:db8::/32"
+    )
+    assert "networks.0" in aiops("webhooks", "networks", "desk", *OURS, "--allow", "example.com", code=2)
+    assert "allowed  all networks" in aiops("webhooks", "networks", "desk", *OURS, "--all")
+    for wrong in ((), ("--all", "--allow", "192.0.2.0/24")):
+        assert "--allow CIDR" in aiops("webhooks", "networks", "desk", *OURS, *wrong, code=2)
+
+
+def test_refusals_are_explained(aiops: Aiops, made: dict[str, Any], database: DatabaseUrls) -> None:
+    """Which check failed, how often, from where, and what to change; nothing refused is said as well."""
+    assert "refused nothing so far" in aiops("webhooks", "explain", "desk", *OURS)
+
+    async def refuse() -> None:
+        pools = await Database.open({"intake": database.intake}, {"intake": 1})
+        try:
+            one = Refusal(
+                at=datetime(2026, 11, 23, 9, tzinfo=UTC),
+                check="signature",
+                detail="The header x-hub-signature matches no live secret of this endpoint.",
+                address="203.0.113.5",
+                names=("content-type", "x-hub-signature"),
+                times=3,
+            )
+            await refusals.record(pools, made["endpoint_id"], [one])
+        finally:
+            await pools.close()
+
+    run_apart(refuse())
+    said = aiops("webhooks", "explain", "desk", *OURS)
+    for part in (
+        "signature, 3 times  from 203.0.113.5",
+        "matches no live secret",
+        "headers: content-type, x-hub-signature",
+    ):
+        assert part in said
+    assert "Enter the newest secret" in " ".join(said.split())
+    found = aiops("webhooks", "explain", made["connection_id"], *OURS, "--json")
+    assert [one["check"] for one in found["refusals"]] == ["signature"]
+    assert "has no connection 'nothing'" in aiops("webhooks", "explain", "nothing", *OURS, code=1)
+
+
+def test_a_connection_is_deleted_by_who_types_its_name(aiops: Aiops, made: dict[str, Any]) -> None:
+    """It leaves the list, and its name can be used again."""
+    assert "Type the name 'desk'" in aiops("connections", "delete", "desk", *OURS, "--confirm", "disk", code=1)
+    assert made["connection_id"] in aiops("connections", "delete", "desk", *OURS, "--confirm", "desk")
+    assert aiops("connections", "list", *OURS, "--json") == []
