@@ -18,7 +18,9 @@ from tests.support.keys import make_vault
 from tests.support.sealed import put, read, read_all
 
 from aiops_core import Health, KeyContext, KeyProvider, KeyProviderRefused, KeyProviderUnavailable, WrappedKey
+from aiops_host.data import audit
 from aiops_host.data import keys as stored
+from aiops_host.data.audit import AuditFilters
 from aiops_host.data.connections import SealedSecret, newest_secrets, put_secret
 from aiops_host.data.keys import INSTALLATION
 from aiops_host.data.session import Database
@@ -27,6 +29,7 @@ from aiops_host.trust.handles import SecretReader, seal_all
 from aiops_host.trust.keys import ring
 from aiops_host.trust.keys.keyfile import read_key_file
 from aiops_host.trust.keys.upkeep import Upkeep
+from aiops_host.trust.opening import in_use
 from aiops_host.trust.vault import SecretName, SecretUnreadable, Vault
 
 ROOT = Path(__file__).parents[3]
@@ -455,3 +458,17 @@ async def test_keys_of_another_provider_are_refused_by_name(opened: Database, up
     assert await all_open(opened, moved)
     with pytest.raises(SecretUnreadable, match="'elsewhere'"):
         await read_all(opened, Vault(upkeep.vault.keys.provider, "file"))
+
+
+async def test_each_decryption_is_in_the_audit_trail(
+    opened: Database, upkeep: Upkeep, two_tenants: TwoTenants, tmp_path: Path
+) -> None:
+    """What a process decrypts is in its tenant's trail when it ends: what, how often and by which part, no value of it."""
+    vault, tenant_id = again(tmp_path), two_tenants.a.tenant_id
+    async with in_use(vault, opened, "worker"):
+        await read(opened, vault, tenant_id)
+        await read(opened, vault, tenant_id)
+    entries = (await audit.list_(opened, tenant_id, AuditFilters(act="secret.decrypt"), limit=50)).items
+    assert sorted((e.details["name"], e.details["times"], e.actor) for e in entries) == [
+        (name, "2", "worker") for name in ("api_key", "password", "user", "webhook")
+    ]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import click
 
@@ -50,7 +51,9 @@ def rotate(data_keys: bool, slug: str | None, as_json: bool) -> None:
             only = (await tenants.by_slug(upkeep.database, slug)).id if slug else None
             if only is None:
                 await upkeep.rotate()
-            return await upkeep.renew_data_keys(only) if data_keys or slug else 0
+            renewed = await upkeep.renew_data_keys(only) if data_keys or slug else 0
+            await _note(upkeep, "keys.rotate", only, {"data_keys_made": str(renewed)})
+            return renewed
 
     renewed = run_async(work)
     if as_json:
@@ -75,6 +78,8 @@ def rewrap(retire: bool, source: str | None, as_json: bool) -> int:
             done = await upkeep.rewrap()
             if retire and not done.troubles:
                 done.retired = await upkeep.retire()
+            counted = {"rewrapped": done.rewrapped, "resealed": done.resealed, "retired": done.retired}
+            await _note(upkeep, "keys.rewrap", None, {name: str(number) for name, number in counted.items()})
             return done
 
     return _report(run_async(work), as_json=as_json)
@@ -126,6 +131,13 @@ async def _upkeep(source: str | None = None) -> AsyncIterator[Upkeep]:
         await vault.aclose()
         if moved_from is not None:
             await moved_from.aclose()
+
+
+async def _note(upkeep: Upkeep, act: str, tenant_id: UUID | None, details: dict[str, str]) -> None:
+    from aiops_host.trust.audit import operator, record  # noqa: PLC0415 - the database is not needed for --help
+
+    provider = upkeep.vault.keys.provider_name
+    await record(upkeep.database, tenant_id=tenant_id, actor=operator(), act=act, subject=provider, details=details)
 
 
 def _report(done: Done, *, as_json: bool) -> int:

@@ -16,7 +16,7 @@ from aiops_host.settings import read_settings
 from aiops_host.trust.connections import SecretReader, load_connection, make_for_worker
 from aiops_host.trust.destinations import Destinations
 from aiops_host.trust.egress import GuardedHttp
-from aiops_host.trust.opening import open_vault
+from aiops_host.trust.opening import in_use, open_vault
 
 
 async def connection_called(database: Database, slug: str, called: str) -> ConnectionSummary:
@@ -49,7 +49,7 @@ async def using_tool(
     reader = SecretReader(open_vault(settings, registry), "credentials")
     http = GuardedHttp.open(Destinations.parse(settings.egress_private, settings.egress_ports))
     try:
-        async with opened() as database:
+        async with opened() as database, in_use(reader.vault, database, "command"):
             tenant = await tenants.by_slug(database, slug)
             loaded = await load_connection(database, reader, tenant.id, connection_id)
             tool = make_for_worker(registry, loaded, reader, http)
@@ -57,4 +57,3 @@ async def using_tool(
             await tool.aclose()
     finally:
         await http.aclose()
-        await reader.vault.aclose()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +14,9 @@ from aiops_core.config import load_config
 from aiops_core.errors import ConfigInvalid, KeyProviderRefused
 from aiops_core.registry import Registry, lookup
 from aiops_core.services import Clock, HttpClient, HttpResponse, Log
+from aiops_host.data.session import Database
 from aiops_host.settings import Settings
+from aiops_host.trust.audit import Decryptions, Opened
 from aiops_host.trust.connections import SystemClock
 from aiops_host.trust.destinations import Destinations
 from aiops_host.trust.egress import GuardedHttp
@@ -60,6 +64,26 @@ def open_vault(settings: Settings, registry: Registry, provider: str = "") -> Va
     except KeyProviderRefused as error:
         raise KeyRefused(str(error)) from None
     return Vault(made, spec.name, close=http.aclose)
+
+
+@asynccontextmanager
+async def in_use(vault: Vault, database: Database, part: str) -> AsyncIterator[None]:
+    """Keep the trail of what the vault decrypts while the block runs, then close the vault.
+
+    Args:
+        vault: Whose decryptions are noted.
+        database: Where the trail is.
+        part: The name of this process in it.
+    """
+    noted = Decryptions(part)
+    vault.opened = lambda name: noted.note(
+        Opened(name.tenant_id, name.owner_kind, name.owner_id, name.name, name.version)
+    )
+    try:
+        async with noted.writing(database):
+            yield
+    finally:
+        await vault.aclose()
 
 
 def _values(settings: Settings, provider: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from aiops_host.settings import Settings
 from aiops_host.trust.attempts import Attempts
 from aiops_host.trust.links import Links
 from aiops_host.trust.mail import make_mailer
+from aiops_host.trust.opening import in_use
 from aiops_host.trust.sessions import Sessions
 from aiops_host.trust.tokens import Tokens
 from aiops_host.trust.vault import Vault
@@ -211,7 +212,7 @@ def _closing(parts: Parts) -> Any:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         try:
-            async with parts.departures.working():
+            async with in_use(parts.vault, parts.database, "host"), parts.departures.working():
                 yield
         finally:
             await parts.receiver.remarks.close()

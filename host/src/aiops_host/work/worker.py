@@ -18,6 +18,7 @@ from aiops_host.settings import Settings
 from aiops_host.trust.connections import SystemClock
 from aiops_host.trust.destinations import Destinations
 from aiops_host.trust.egress import GuardedHttp
+from aiops_host.trust.opening import in_use
 from aiops_host.trust.vault import Vault
 from aiops_host.watch.metrics import Metrics
 from aiops_host.work.budget_watch import BudgetWatch
@@ -50,6 +51,7 @@ async def run_worker(
     async with AsyncExitStack() as stack:
         database = await _database(settings)
         stack.push_async_callback(database.close)
+        await stack.enter_async_context(in_use(vault, database, "worker"))
         metrics.show_pool(database.usage)
         http = GuardedHttp.open(
             Destinations.parse(settings.egress_private, settings.egress_ports),
