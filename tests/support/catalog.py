@@ -57,6 +57,7 @@ DEFINERS = {
     "session_close": {"aiops_app"},
     "user_put": {"aiops_app"},
     "tenant_directory": {"aiops_app"},
+    "person_find": {"aiops_app"},
     "session_list": {"aiops_app"},
     "session_end": {"aiops_app"},
     "token_put": {"aiops_app"},

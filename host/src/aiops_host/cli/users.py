@@ -1,20 +1,23 @@
-"""``aiops users``: people who may log in."""
+"""``aiops users``: people who may log in, and what they may do."""
 
 from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import click
 
-from aiops_host.cli.program import as_json, opened, print_json, run, run_async
+from aiops_host.cli.program import as_json, opened, print_json, print_table, run, run_async
 
 ROLES = ("tenant-admin", "technician", "read-only")
+ALL = 200
+"""People listed per page of the database; every page is asked for."""
 
-
-users = click.Group("users", help="Create people who may log in, and give them passwords.", no_args_is_help=True)
+users = click.Group("users", help="People who may log in: who they are and what they may do.", no_args_is_help=True)
+tenant_option = click.option("--tenant", "slug", metavar="SLUG", required=True, help="The tenant")
+mail_option = click.option("--mail/--print", "mail", default=None, help="Mail the link, or print it")
 
 
 @users.command()
@@ -77,6 +80,211 @@ def password_(email: str, password_stdin: bool, as_json: bool) -> None:
         print_json({"email": email, "password": shown})
     else:
         click.echo(f"{email} has a new password" + (f": {shown}  (shown this once)" if shown else ""))
+
+
+@users.command("list")
+@click.option("--tenant", "slug", metavar="SLUG", help="Members of one tenant only")
+@as_json
+def list_(slug: str | None, as_json: bool) -> None:
+    """List everybody, or the members of a tenant."""
+    from aiops_host.data import members, tenants  # noqa: PLC0415 - the database is not needed for --help
+
+    async def work() -> list[Any]:
+        async with opened() as database:
+            if slug is None:
+                return await _pages(lambda cursor: members.people(database, limit=ALL, cursor=cursor))
+            tenant_id = (await tenants.by_slug(database, slug)).id
+            return await _pages(lambda cursor: members.list_(database, tenant_id, limit=ALL, cursor=cursor))
+
+    found = run_async(work)
+    if as_json:
+        print_json(found)
+    elif slug is None:
+        rows = [(p.email, "yes" if p.platform_admin else "", ", ".join(p.tenants), _state(p)) for p in found]
+        print_table(rows, ("EMAIL", "PLATFORM", "TENANTS", "STATE"))
+    else:
+        print_table([(m.email, m.role, _state(m)) for m in found], ("EMAIL", "ROLE", "STATE"))
+
+
+@users.command()
+@click.argument("email")
+@tenant_option
+@click.option("--role", type=click.Choice(ROLES), default="technician", show_default=True, help="Their role in it")
+@mail_option
+@as_json
+def invite(email: str, slug: str, role: Any, mail: bool | None, as_json: bool) -> None:
+    """Invite somebody into a tenant by a one-time link, good for a week.
+
+    Mailed where AIOPS_SMTP_URL names a mail server, printed otherwise, or when the mail failed.
+    """
+    from aiops_host.data import tenants  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.trust import audit  # noqa: PLC0415
+
+    async def work() -> Any:
+        async with opened() as database:
+            tenant = await tenants.by_slug(database, slug)
+            place = (tenant.id, tenant.name)
+            return (await _links(database).invite(place, email, role, audit.operator(), mail=mail is not False))[1]
+
+    _print_link(email, run_async(work), as_json)
+
+
+@users.command()
+@click.argument("email")
+@mail_option
+@as_json
+def reset(email: str, mail: bool | None, as_json: bool) -> None:
+    """Let a person choose a new password by a one-time link, good for two hours."""
+
+    async def work() -> Any:
+        from aiops_host.trust import audit  # noqa: PLC0415 - the database is not needed for --help
+
+        async with opened() as database:
+            return await _links(database).reset(await _id(database, email), audit.operator(), mail=mail is not False)
+
+    _print_link(email, run_async(work), as_json)
+
+
+@users.command()
+@click.argument("email")
+@tenant_option
+@click.argument("role", type=click.Choice(ROLES))
+def role(email: str, slug: str, role: Any) -> None:
+    """Give a member another role; their sessions end."""
+    from aiops_host.trust import membership  # noqa: PLC0415 - the database is not needed for --help
+
+    _in_tenant(email, slug, lambda *where, actor: membership.change_role(*where, role=role, actor=actor))
+    click.echo(f"{email} is {role} in {slug} now")
+
+
+@users.command()
+@click.argument("email")
+@tenant_option
+def remove(email: str, slug: str) -> None:
+    """Take a member out of a tenant; their sessions end, their tokens for it are revoked."""
+    from aiops_host.trust import membership  # noqa: PLC0415 - the database is not needed for --help
+
+    _in_tenant(email, slug, membership.remove)
+    click.echo(f"{email} does not belong to {slug} any more")
+
+
+@users.command()
+@click.argument("email")
+def promote(email: str) -> None:
+    """Make a person platform administrator; their sessions end."""
+    _change(email, platform_admin=True)
+    click.echo(f"{email} may see and change every tenant now")
+
+
+@users.command()
+@click.argument("email")
+def demote(email: str) -> None:
+    """Make a platform administrator an ordinary person; their sessions end."""
+    _change(email, platform_admin=False)
+    click.echo(f"{email} is no platform administrator any more")
+
+
+@users.command()
+@click.argument("email")
+def deactivate(email: str) -> None:
+    """Keep a person out: no login, session or token of theirs opens anything. Roles stay."""
+    _change(email, active=False)
+    click.echo(f"{email} may not log in any more; `aiops users activate` lets them in again")
+
+
+@users.command()
+@click.argument("email")
+def activate(email: str) -> None:
+    """Let a person in again."""
+    _change(email, active=True)
+    click.echo(f"{email} may log in again")
+
+
+@users.command()
+@click.argument("email")
+def logout(email: str) -> None:
+    """Log a person out everywhere."""
+
+    async def work() -> int:
+        from aiops_host.trust import audit, membership  # noqa: PLC0415 - the database is not needed for --help
+
+        async with opened() as database:
+            return await membership.end_sessions(database, await _id(database, email), audit.operator())
+
+    ended = run_async(work)
+    click.echo(f"{ended} session{'' if ended == 1 else 's'} of {email} ended")
+
+
+def _change(email: str, **wanted: bool) -> None:
+    async def work() -> None:
+        from aiops_host.trust import audit, membership  # noqa: PLC0415 - the database is not needed for --help
+
+        async with opened() as database:
+            user_id = await _id(database, email)
+            await membership.change_person(database, user_id, audit.operator(), **wanted)
+
+    run_async(work)
+
+
+def _in_tenant(email: str, slug: str, act: Callable[..., Awaitable[None]]) -> None:
+    async def work() -> None:
+        from aiops_host.data import tenants  # noqa: PLC0415 - the database is not needed for --help
+        from aiops_host.trust import audit  # noqa: PLC0415
+
+        async with opened() as database:
+            tenant_id = (await tenants.by_slug(database, slug)).id
+            await act(database, tenant_id, await _id(database, email), actor=audit.operator())
+
+    run_async(work)
+
+
+async def _id(database: Any, email: str) -> Any:
+    from aiops_host.data import people  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.trust.accounts import PersonRefused  # noqa: PLC0415
+
+    found = await people.candidate(database, email)
+    if found is None:
+        raise PersonRefused(f"There is no person {email}; `aiops users list` shows them.")
+    return found.user_id
+
+
+def _links(database: Any) -> Any:
+    from aiops_host.settings import read_settings  # noqa: PLC0415 - not needed for --help
+    from aiops_host.trust.links import Links  # noqa: PLC0415
+    from aiops_host.trust.mail import make_mailer  # noqa: PLC0415
+    from aiops_host.trust.sessions import Sessions  # noqa: PLC0415
+
+    settings = read_settings()
+    sessions = Sessions(database, hours=settings.session_hours, idle_minutes=settings.session_idle_minutes)
+    return Links(database, sessions, settings.dashboard_url, make_mailer(settings))
+
+
+async def _pages(page: Callable[[str | None], Awaitable[Any]]) -> list[Any]:
+    found: list[Any] = []
+    cursor: str | None = None
+    while True:
+        answer = await page(cursor)
+        found += answer.items
+        cursor = answer.next
+        if cursor is None:
+            return found
+
+
+def _print_link(email: str, link: Any, as_json: bool) -> None:
+    if as_json:
+        print_json({"email": email, **{n: getattr(link, n) for n in link.__struct_fields__}})
+    elif link.mailed:
+        click.echo(f"{email} has a mail with a link, good until {link.expires_at:%Y-%m-%d %H:%M} UTC")
+    else:
+        if link.problem:
+            click.echo(f"The link was not mailed: {link.problem}", err=True)
+        click.echo(f"Hand this link to {email}; it works once, until {link.expires_at:%Y-%m-%d %H:%M} UTC:\n{link.url}")
+
+
+def _state(person: Any) -> str:
+    states = [] if person.active else ["deactivated"]
+    states += ["locked"] if getattr(person, "locked", False) else []
+    return ", ".join(states) or "active"
 
 
 def _password(*, given: bool) -> str:

@@ -166,6 +166,13 @@ async def find_session(database: Database, token_hash: bytes, idle: timedelta) -
     return person_of(rows, session_id=rows[0]["session_id"], method=rows[0]["method"])
 
 
+async def find_person(database: Database, email: str) -> Person | None:
+    """Return who has an address, with their roles, if anyone."""
+    async with database.role("app") as con:
+        rows = await con.fetch("select * from person_find($1)", email)
+    return person_of(rows) if rows else None
+
+
 def person_of(
     rows: Sequence[Mapping[str, Any]], *, session_id: UUID | None = None, method: SessionMethod | None = None
 ) -> Person:

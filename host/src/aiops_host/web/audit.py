@@ -9,7 +9,7 @@ from litestar.params import QueryParameter
 
 from aiops_host.data import audit as stored
 from aiops_host.data.audit import MAX_PAGE, PLATFORM, AuditFilters, AuditPage
-from aiops_host.trust.audit import Actor, person
+from aiops_host.trust.audit import Actor
 from aiops_host.web.access import InTenant, asks, visitor_of
 from aiops_host.web.parts import WithParts
 from aiops_host.web.problems import documented
@@ -25,9 +25,8 @@ Cursor = Annotated[str | None, QueryParameter(max_length=255, description="`next
 
 
 def actor_of(request: Request[Any, Any, Any]) -> Actor:
-    """Return who asked, for the audit trail."""
-    who = visitor_of(request).person
-    return person(who.email, who.user_id)
+    """Return who asked, for the audit trail: a person, or a token of theirs."""
+    return visitor_of(request).actor
 
 
 @get(

@@ -102,6 +102,20 @@ begin
         order by t.slug;
 end $$;
 
+-- The same of who has an address, for operators.
+create function person_find(address text)
+returns table (user_id uuid, email text, platform_admin boolean, second_factor boolean, tenant_id uuid,
+               tenant_slug text, role text)
+language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
+    select u.user_id, u.email, u.platform_admin,
+           exists(select 1 from public.second_factor f where f.user_id = u.user_id and f.confirmed_at is not null),
+           m.tenant_id, t.slug, m.role
+    from public.app_user u
+    left join public.membership m on m.user_id = u.user_id
+    left join public.tenant t on t.tenant_id = m.tenant_id
+    where u.email = lower(address) order by t.slug
+$$;
+
 create function session_list(who uuid, idle interval)
 returns table (session_id uuid, method text, address text, agent text, created_at timestamptz,
                last_seen_at timestamptz, expires_at timestamptz)
@@ -240,9 +254,9 @@ begin
     return query select u.user_id, u.active from public.app_user u where u.user_id = who;
 end $$;
 
-revoke all on function login_candidate, session_open, session_find, session_list, session_end, token_put, token_find,
+revoke all on function login_candidate, session_open, session_find, person_find, session_list, session_end, token_put, token_find,
     token_list, token_drop, factor_begin, factor_find, factor_step, recovery_put, recovery_use, factor_remove,
     oidc_person from public;
-grant execute on function login_candidate, session_open, session_find, session_list, session_end, token_put,
+grant execute on function login_candidate, session_open, session_find, person_find, session_list, session_end, token_put,
     token_find, token_list, token_drop, factor_begin, factor_find, factor_step, recovery_put, recovery_use,
     factor_remove, oidc_person to aiops_app;
