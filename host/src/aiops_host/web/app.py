@@ -26,6 +26,7 @@ from aiops_host.trust.mail import make_mailer
 from aiops_host.trust.opening import in_use
 from aiops_host.trust.sessions import Sessions
 from aiops_host.trust.tokens import Tokens
+from aiops_host.trust.totp import SecondFactors, issuer_of
 from aiops_host.trust.vault import Vault
 from aiops_host.watch.metrics import Metrics
 from aiops_host.web import (
@@ -35,6 +36,7 @@ from aiops_host.web import (
     deliveries,
     directory,
     docs,
+    factors,
     figures,
     health,
     installation,
@@ -103,6 +105,7 @@ API_ROUTES = (
     installation.list_tenants,
     health.parts_health,
     *account.ROUTES,
+    *factors.ROUTES,
     links.accept_as_me,
     *members.ROUTES,
     *directory.ROUTES,
@@ -157,11 +160,13 @@ def _make_parts(
     settings: Settings, plugins: PluginManager, database: Database, vault: Vault, waker: Waker, metrics: Metrics
 ) -> Parts:
     peers = Peers(settings.trusted_proxies)
+    factors_ = SecondFactors(database, vault, issuer_of(settings.installation))
     sessions = Sessions(
         database,
         hours=settings.session_hours,
         idle_minutes=settings.session_idle_minutes,
         attempts=Attempts(settings.login_failures, exempt=peers.believes),
+        factors=factors_,
     )
     tokens = Tokens(database)
     return Parts(
@@ -173,6 +178,7 @@ def _make_parts(
         wakes=Wakes(waker),
         sessions=sessions,
         tokens=tokens,
+        factors=factors_,
         links=Links(database, sessions, settings.dashboard_url, make_mailer(settings)),
         peers=peers,
         access=Access(sessions, tokens, database, settings),

@@ -13,6 +13,7 @@ from aiops_host.settings import Settings
 from aiops_host.trust.links import Links
 from aiops_host.trust.sessions import Sessions
 from aiops_host.trust.tokens import Tokens
+from aiops_host.trust.totp import SecondFactors
 from aiops_host.trust.vault import Vault
 from aiops_host.web.access import Access
 from aiops_host.web.departures import Departures
@@ -33,6 +34,7 @@ class Parts:
     wakes: Wakes
     sessions: Sessions
     tokens: Tokens
+    factors: SecondFactors
     links: Links
     peers: Peers
     access: Access

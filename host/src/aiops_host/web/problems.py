@@ -34,6 +34,7 @@ from aiops_host.trust.passwords import PasswordRefused
 from aiops_host.trust.sessions import CodeNeeded, CodeRefused, LoginRefused, UnknownSession
 from aiops_host.trust.tenancy import DeletionRefused
 from aiops_host.trust.tokens import TokenRefused
+from aiops_host.trust.totp import FactorMissing, FactorRefused
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,8 @@ _KNOWN: dict[type[AiopsError], tuple[int, str]] = {
     PersonRefused: (409, "person-refused"),
     AlreadyMember: (409, "already-member"),
     LastAdministrator: (409, "last-administrator"),
+    FactorRefused: (409, "factor-refused"),
+    FactorMissing: (409, "factor-missing"),
     LinkSpent: (410, "link-spent"),
     TokenRefused: (422, "token-refused"),
     LoginRefused: (401, "login-refused"),
