@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or later with its venv module; everything else is fetched into .build and .venv.
 # Paths are relative on purpose: the folder's own name may contain spaces.
-MEMBERS := aiops_core aiops_plugins/servicedesk aiops_plugins/jira aiops_agents host admin demo
+MEMBERS := aiops_core aiops_plugins/servicedesk aiops_plugins/jira aiops_plugins/vault_transit aiops_agents host admin demo
 STAMP := .venv/.installed
 
 # 3.12 and 3.11 first: the embedded Redis comes as a wheel for these. Each is run, because a version manager's shim may point nowhere.
@@ -25,6 +25,7 @@ lock: .build/uv/.installed ## Resolve both locks; newer versions with ARGS=--upg
 	.build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command 'make lock' --all-extras --group dev \
 		--no-emit-package aiops-core --no-emit-package aiops-servicedesk --no-emit-package aiops-jira \
+		--no-emit-package aiops-vault-transit \
 		--no-emit-package aiops-agents --no-emit-package aiops-host --no-emit-package aiops-admin --no-emit-package aiops-demo \
 		$(ARGS) --output-file requirements.lock $(MEMBERS:%=%/pyproject.toml)
 	echo 'uv>=0.9' | .build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -23,21 +23,21 @@ from aiops_host.trust.egress import GuardedHttp
 from aiops_host.trust.keys.file_provider import PROVIDER
 from aiops_host.trust.vault import KeyRefused, Vault
 
+PROVIDER_SECONDS = 10.0
 
-class _HttpAtFirstUse:
-    """The guarded client, made when it is first needed: most providers need none."""
+
+class _HttpPerRequest:
+    """The guarded client, opened for each of the few requests that a provider makes: nobody has to close it."""
 
     def __init__(self, settings: Settings) -> None:
         self._destinations = Destinations.parse(settings.egress_private, settings.egress_ports)
-        self._http: GuardedHttp | None = None
 
     async def request(self, method: str, url: str, **options: Any) -> HttpResponse:
-        self._http = self._http or GuardedHttp.open(self._destinations, total_seconds=10, connections=4)
-        return await self._http.request(method, url, **options)
-
-    async def aclose(self) -> None:
-        if self._http is not None:
-            await self._http.aclose()
+        http = GuardedHttp.open(self._destinations, total_seconds=PROVIDER_SECONDS, connections=1)
+        try:
+            return await http.request(method, url, **options)
+        finally:
+            await http.aclose()
 
 
 @dataclass(slots=True)
@@ -58,12 +58,12 @@ def open_vault(settings: Settings, registry: Registry, provider: str = "") -> Va
         ConfigInvalid: Its configuration is not usable.
     """
     spec = lookup(registry.key_providers, provider or settings.key_provider)
-    http = _HttpAtFirstUse(settings)
+    kit = KeyKit(_HttpPerRequest(settings))
     try:
-        made = spec.factory(load_config(spec.config, _values(settings, spec.name)), KeyKit(http))
+        made = spec.factory(load_config(spec.config, _values(settings, spec.name)), kit)
     except KeyProviderRefused as error:
         raise KeyRefused(str(error)) from None
-    return Vault(made, spec.name, close=http.aclose)
+    return Vault(made, spec.name)
 
 
 @asynccontextmanager

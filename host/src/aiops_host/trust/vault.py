@@ -6,7 +6,7 @@ tried.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 from uuid import UUID
@@ -45,18 +45,11 @@ __all__ = [
 class Vault:
     """Seals and opens secrets with the data keys that one provider wraps."""
 
-    def __init__(
-        self,
-        provider: KeyProvider,
-        provider_name: str,
-        *,
-        close: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        """Take the provider, its name, and what else is to be closed with it."""
+    def __init__(self, provider: KeyProvider, provider_name: str) -> None:
+        """Take the provider and its name."""
         self.keys = Keyring(provider, provider_name)
         self.opened: Callable[[SecretName], None] = lambda _name: None
         """Told of every decryption."""
-        self._close = close
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -112,8 +105,6 @@ class Vault:
     async def aclose(self) -> None:
         """Release what the provider holds."""
         await self.keys.provider.aclose()
-        if self._close is not None:
-            await self._close()
 
 
 def seal_under(key: DataKey, name: SecretName, plaintext: str) -> bytes:

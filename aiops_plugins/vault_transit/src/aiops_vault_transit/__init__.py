@@ -1,0 +1,1 @@
+"""Vault's Transit engine as a key provider."""
