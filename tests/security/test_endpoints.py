@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -77,7 +78,9 @@ class World:
             path = path.replace(f"{{{name}}}", id_)
         schema = operation.body
         body = BODIES.get(operation.name, None if schema is None else smallest(schema, self.document, id_))
-        answer = await self.http.request(operation.method, path + query, headers=who, json=body)
+        needed = {name: smallest(shape, self.document, id_) for name, shape in operation.needed.items()}
+        path += query or (f"?{urlencode(needed)}" if needed else "")
+        answer = await self.http.request(operation.method, path, headers=who, json=body)
         self.http.cookies.clear()
         headers = tuple((n, v) for n, v in sorted(answer.headers.items()) if n not in CHANGING_HEADERS)
         named = id_ or query.rpartition("=")[2]

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from tests.support.databases import TenantRow
+from tests.support.egress import LOOPBACK
 from tests.support.keys import make_vault
 
 from aiops_agents import plugin
@@ -119,7 +120,7 @@ class ModelDesk:
 @asynccontextmanager
 async def model_desk(database: Database, folder: Path, **settings: Any) -> AsyncIterator[ModelDesk]:
     """Give the desk; waits between tries are hundredths of a second unless ``settings`` say otherwise."""
-    plugins, vault, http = PluginManager(), make_vault(folder), GuardedHttp.open()
+    plugins, vault, http = PluginManager(), make_vault(folder), GuardedHttp.open(LOOPBACK)
     plugins.load("agents", lambda: plugin, distribution="aiops-agents", version="1")
     made, metrics = Settings(**{"llm_delays": QUICK, "default_backend": "", **settings}), Metrics()
     workshop = Workshop(database=database, settings=made, plugins=plugins, vault=vault, http=http, clock=SystemClock())

@@ -27,6 +27,12 @@ class Operation(NamedTuple):
         return {p["name"]: p.get("schema", {}) for p in self.spec.get("parameters", []) if p["in"] == place}
 
     @property
+    def needed(self) -> dict[str, Mapping[str, Any]]:
+        """The schemas of the query's parameters that cannot be left out."""
+        found = [p for p in self.spec.get("parameters", []) if p["in"] == "query" and p.get("required")]
+        return {p["name"]: p.get("schema", {}) for p in found}
+
+    @property
     def body(self) -> Mapping[str, Any] | None:
         """The schema of its JSON body, if it takes one."""
         content = self.spec.get("requestBody", {}).get("content", {})

@@ -32,6 +32,7 @@ COMMANDS = {
     "knowledge": "Import a tenant's articles",
     "assets": "Import a tenant's assets",
     "deliveries": "List, show and replay deliveries",
+    "privacy": "Keep personal data from language models",
     "audit": "Read the audit trail and check that it is whole",
     "keys": "Make, change and look after the keys that seal secrets",
 }

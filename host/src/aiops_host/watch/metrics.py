@@ -220,6 +220,11 @@ class Metrics:
         )
         for reason in EGRESS_REASONS:
             self.egress_denied.labels(reason)
+        self.redaction_hits = self._counter(
+            "redaction_hits_total",
+            "Personal data replaced before a model saw it, by kind. Unit: pieces. No goal",
+            "kind",
+        )
         self.observer_failures = self._counter(
             "aiops_observer_failures_total", "Failures of observing plugins. Unit: events. Goal: 0"
         )
@@ -229,6 +234,10 @@ class Metrics:
         self.running = self._gauge("aiops_running", "Deliveries this worker works on. Unit: deliveries. No goal")
 
     def _run_process(self) -> None:
+        self.rls_self_check = self._gauge(
+            "rls_self_check",
+            "Whether roles and tables kept tenants apart when this process started. Unit: 1 when they did. Goal: 1",
+        )
         self.pool = self._gauge(
             "database_pool_use",
             "Share of this process's PostgreSQL connections in use. Unit: ratio 0 to 1. Goal: below 0.8",

@@ -44,6 +44,7 @@ from aiops_host.web import (
     links,
     members,
     people,
+    privacy,
     runs,
     tenants,
     webhooks,
@@ -111,6 +112,8 @@ API_ROUTES = (
     *directory.ROUTES,
     audit.tenant_audit,
     audit.platform_audit,
+    privacy.show_privacy,
+    privacy.choose_privacy,
 )
 DOORS = (people.log_in, *links.DOORS)
 """What people come in by, who are not logged in yet."""

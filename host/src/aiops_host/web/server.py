@@ -15,6 +15,7 @@ import uvloop
 
 from aiops_core.errors import AiopsError
 from aiops_core.plugins import PluginManager
+from aiops_host.data import walls
 from aiops_host.data.session import Database
 from aiops_host.data.wakeup import NoWaker, Waker
 from aiops_host.settings import Settings
@@ -114,10 +115,12 @@ async def _serve(
     counts = bool(settings.metrics_port and settings.sweeper_database_url)
     database = await _database(settings, counts=counts)
     try:
+        await walls.check(database)
         bound = _bind(settings.host, settings.port)
-    except CannotListen:
+    except AiopsError:
         await database.close()
         raise
+    metrics.rls_self_check.set(1)
     # The port is known now, so that the addresses the host gives out are right even where it chose the port.
     settings = msgspec.structs.replace(settings, port=bound.getsockname()[1])
     config = uvicorn.Config(

@@ -16,6 +16,7 @@ from aiops_core.services import Clock, Log
 from aiops_core.specs import ToolSpec
 from aiops_core.tickets import Ticket
 from aiops_core.tools import Tool, ToolContext, ToolEffect, ToolResult
+from aiops_host.trust.redaction import Redactor
 from aiops_host.watch.tracing import span
 from aiops_host.work.backends import Backends
 from aiops_host.work.metering import RunMeter
@@ -94,9 +95,16 @@ class BoundLLM:
     meter: RunMeter
     log: Log
     calls: int = 0
+    redactor: Redactor | None = None
+    """Keeps personal data from every backend, where the tenant asked for it."""
 
     async def complete(self, request: CompletionRequest) -> Completion:
         """Ask one backend after the other until one answers; see core's ``RunLLM``."""
+        if self.redactor is None:
+            return await self._asked(request)
+        return self.redactor.restored(await self._asked(self.redactor.hidden(request)))
+
+    async def _asked(self, request: CompletionRequest) -> Completion:
         self.calls += 1
         if self.calls > self.budget.llm_calls:
             raise BudgetExceeded(f"The run may ask the language model {self.budget.llm_calls} times.")

@@ -17,6 +17,7 @@ from aiops_host.data.claims import DeliveryClaim
 from aiops_host.data.runs import FinishedRun
 from aiops_host.settings import Settings
 from aiops_host.trust.connections import ConnectionRecord, SystemClock
+from aiops_host.trust.redaction import Redactor
 from aiops_host.watch.tracing import span
 from aiops_host.work.context import BoundLLM, BoundTool, Context
 from aiops_host.work.metering import Meters
@@ -76,6 +77,10 @@ class Executor:
             log.warning("agent %s failed: %s", kit.spec.name, explain(error), exc_info=True)
             return {"error": f"Agent {kit.spec.name} failed: {explain(error)}"}
 
+    def _redactor(self, kit: AgentKit) -> Redactor | None:
+        redacted = self.meters.metrics.redaction_hits
+        return Redactor(kit.privacy, lambda kind, many: redacted.labels(kind).inc(many)) if kit.privacy.kinds else None
+
     def _context(self, run_id: UUID, kit: AgentKit, ticket: Ticket, started: float, *, tenant_id: UUID) -> Context:
         plugin_log = logging.LoggerAdapter(log, {"run_id": str(run_id)})
         tools: dict[str, RunTool] = {
@@ -85,7 +90,7 @@ class Executor:
         return Context(
             run_id=str(run_id),
             tools=tools,
-            llm=BoundLLM(kit.backends, kit.budget, meter, plugin_log),
+            llm=BoundLLM(kit.backends, kit.budget, meter, plugin_log, redactor=self._redactor(kit)),
             budget=kit.budget,
             deadline=started + self.settings.run_timeout,
             clock=self.clock,

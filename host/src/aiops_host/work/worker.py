@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from aiops_core.plugins import PluginManager
+from aiops_host.data import walls
 from aiops_host.data.session import Database, DatabaseDown
 from aiops_host.settings import Settings
 from aiops_host.trust.connections import SystemClock
@@ -51,6 +52,8 @@ async def run_worker(
     async with AsyncExitStack() as stack:
         database = await _database(settings)
         stack.push_async_callback(database.close)
+        await walls.check(database)
+        metrics.rls_self_check.set(1)
         await stack.enter_async_context(in_use(vault, database, "worker"))
         metrics.show_pool(database.usage)
         http = GuardedHttp.open(

@@ -18,7 +18,9 @@ from aiops_core.specs import AgentSpec, ToolSpec
 from aiops_core.ticketing import TicketingToolPlugin
 from aiops_core.tools import Tool
 from aiops_host.data import connections as stored
+from aiops_host.data import privacy
 from aiops_host.data.connections import ConnectionRecord
+from aiops_host.data.privacy import Privacy
 from aiops_host.data.session import Database
 from aiops_host.settings import Settings
 from aiops_host.trust.connections import SecretReader, SystemClock, load_connection, load_settings, make_for_worker
@@ -47,6 +49,7 @@ class AgentKit:
     backends: Backends
     budget: RunBudget
     version: int
+    privacy: Privacy = Privacy()
 
 
 class Kept(Generic[T]):
@@ -160,6 +163,8 @@ class Workshop:
         registry = self.plugins.registry
         spec = lookup(registry.agents, agent)
         configs = await self._configs(tenant_id, "agent")
+        async with self.database.tenant(tenant_id) as con:
+            kept_back = await privacy.read(con)
         return AgentKit(
             spec=spec,
             agent=spec.factory(configs.get(agent) or load_config(spec.config, {}), self._services(tenant_id, agent)),
@@ -167,6 +172,7 @@ class Workshop:
             backends=await self.backends.make(tenant_id),
             budget=RunBudget(total_seconds=self.settings.run_timeout),
             version=version,
+            privacy=kept_back,
         )
 
     async def _make_tools(self, tenant_id: UUID) -> dict[str, tuple[ToolSpec, Tool[Any]]]:

@@ -101,3 +101,7 @@ $$;
 
 revoke all on function audit_refuse, audit_hash, audit_append, audit_chains from public;
 grant execute on function audit_append, audit_chains to aiops_app;
+
+-- What of people a tenant keeps from models; it stands beside the other settings, so that a change is noticed like theirs.
+alter table plugin_setting drop constraint plugin_setting_kind_check;
+alter table plugin_setting add check (kind in ('llm-backend', 'tool', 'agent', 'llm-keys', 'privacy'));

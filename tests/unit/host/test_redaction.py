@@ -1,0 +1,157 @@
+"""Personal data is found, replaced and put back; what only looks like it is left alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiops_core.errors import ConfigInvalid
+from aiops_core.llm import Completion, CompletionRequest, Message
+from aiops_core.tickets import Claim, Evidence, NoteDraft, NoteSection
+from aiops_host.data.privacy import PersonalKind, Privacy
+from aiops_host.trust.redaction import Redactor, check, find
+
+ALL = Privacy(kinds=("email", "phone", "iban", "card", "ip"), regions=("DE", "US"))
+PERSONAL: list[tuple[PersonalKind, str]] = [
+    ("email", "kim.o'neil+vpn@mail.example.co.uk"),
+    ("email", "a@b.example"),
+    ("email", "K_I-M%1@xn--bcher-kva.example"),
+    ("phone", "+49 30 901820"),
+    ("phone", "+1 (650) 253-0000"),
+    ("phone", "030 / 901820"),
+    ("phone", "(650) 253-0000"),
+    ("phone", "+44 20 7031 3000"),
+    ("iban", "DE89370400440532013000"),
+    ("iban", "DE89 3704 0044 0532 0130 00"),
+    ("iban", "GB82 WEST 1234 5698 7654 32"),
+    ("iban", "NO93 8601 1117 947"),
+    ("card", "4111 1111 1111 1111"),
+    ("card", "5500-0000-0000-0004"),
+    ("card", "378282246310005"),
+    ("card", "6011000990139424"),
+    ("ip", "192.0.2.17"),
+    ("ip", "2001:db8::8a2e:370:7334"),
+    ("ip", "fe80::1"),
+]
+ORDINARY = [
+    "ticket 20683 and OPS-1017, error -15",
+    "build 4111111111111112 failed",
+    "DE00370400440532013000 is no account",
+    "version 10.4.2.1.7 and 1.2.3",
+    "at 2026-11-23 09:15:42 and 12:30",
+    "user@host of the prompt",
+    "serial 5CG1234ABC, MAC 00:1B:44:11:3A:B7",
+    "port 8080 to 8443, 100 % of 123456789",
+    "KB4471332 fixes 0x80070005",
+]
+
+
+@pytest.mark.promise("personal-data", figure="19 values of 5 kinds, 9 look-alikes")
+@pytest.mark.parametrize(("kind", "value"), PERSONAL)
+@pytest.mark.parametrize("around", ["{}", "call {}, please", "({}) or\n{}", "Grüße: {}."])
+def test_personal_data_is_found(kind: PersonalKind, value: str, around: str) -> None:
+    """Each kind is found as people write it, wherever it stands, whole and as what it is."""
+    text = around.replace("{}", value)
+    found = find(text, ALL)
+    assert {(text[f.start : f.end], f.kind) for f in found} == {(value, kind)}
+    assert len(found) == around.count("{}")
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_ordinary_numbers_stay(text: str) -> None:
+    """Ticket numbers, versions, times, serials, wrong check digits and error codes are no personal data."""
+    assert find(text, ALL) == []
+
+
+@pytest.mark.parametrize(("kind", "value"), PERSONAL)
+def test_only_what_was_chosen_is_replaced(kind: PersonalKind, value: str) -> None:
+    """A kind the tenant did not choose stays, and with none chosen everything does."""
+    others = tuple(k for k in ALL.kinds if k != kind)
+    assert Redactor(Privacy()).hide(value) == value
+    assert not [f for f in find(value, Privacy(kinds=others)) if (f.start, f.end) == (0, len(value))]
+
+
+def test_national_numbers_need_their_country() -> None:
+    """Without a region only numbers with a country's code are recognised; a region there is not is refused."""
+    kinds: tuple[PersonalKind, ...] = ("phone",)
+    assert find("030 / 901820", Privacy(kinds=kinds)) == []
+    assert len(find("+49 30 901820", Privacy(kinds=kinds))) == 1
+    check(ALL)
+    with pytest.raises(ConfigInvalid, match="'XX' is no country"):
+        check(Privacy(kinds=kinds, regions=("XX",)))
+
+
+def _request(text: str) -> CompletionRequest:
+    return CompletionRequest(
+        messages=(
+            Message(role="system", content="Be brief.", purpose="instructions"),
+            Message(role="user", content=f"The ticket:\n{text}", purpose="ticket"),
+        ),
+        evidence=(
+            Evidence(
+                source="ticket", ref="1", title=text, text=text, resolution=text, url=f"https://x.example/?{text}"
+            ),
+            Evidence(source="article", ref="2", title="plain", text="plain"),
+        ),
+        output_schema={},
+        timeout=1.0,
+    )
+
+
+@pytest.mark.promise("personal-data")
+@pytest.mark.attack(22)
+def test_a_model_sees_stand_ins_and_the_note_has_the_values() -> None:
+    """Nothing personal is in messages or evidence; whatever the model makes of the stand-ins, the values come back."""
+    counted: list[str] = []
+    redactor = Redactor(ALL, lambda kind, _many: counted.append(kind))
+    text = "; ".join(value for _, value in PERSONAL)
+    hidden = redactor.hidden(_request(text))
+    sent = repr([m.content for m in hidden.messages]) + repr(
+        [(e.title, e.text, e.resolution, e.url) for e in hidden.evidence]
+    )
+    assert [value for _, value in PERSONAL if value in sent] == []
+    assert hidden.messages[0].content == "Be brief."
+    assert len(counted) == 5 * len(PERSONAL)
+    said = hidden.messages[1].content.removeprefix("The ticket:\n")
+    claims = (
+        Claim(said, (1,)),
+        Claim(said.lower()),
+        Claim(said.replace("_", "\\_")),
+        Claim("EMAIL_999_ABCD, IP_1_XXXX"),
+    )
+    answer = Completion(draft=NoteDraft((NoteSection("summary", claims),)), model="m")
+    back = [claim.text for claim in redactor.restored(answer).draft.sections[0].claims]
+    assert back == [text, text, text, "EMAIL_999_ABCD, IP_1_XXXX"]
+    assert redactor.restored(answer).draft.sections[0].claims[0].citations == (1,)
+
+
+def test_one_value_has_one_stand_in_within_a_run_only() -> None:
+    """The same address is the same stand-in in ticket and evidence, another person's is another, and runs differ."""
+    one, other = Redactor(ALL), Redactor(ALL)
+    first, second, third = (one.hide(text) for text in ("a@x.example", "b@x.example", "mail a@x.example"))
+    assert third == f"mail {first}"
+    assert first != second
+    assert other.hide("a@x.example") != first
+    assert other.restore(first) == first
+
+
+@given(st.text(max_size=300))
+def test_hiding_and_restoring_changes_nothing(text: str) -> None:
+    """Whatever a text holds, its values come back where they stood."""
+    redactor = Redactor(ALL)
+    assert redactor.restore(redactor.hide(text)) == text
+
+
+@given(st.lists(st.sampled_from([value for _, value in PERSONAL] + ORDINARY + [" ", "\n", ";", "x"]), max_size=30))
+def test_any_mixture_comes_back(parts: list[str]) -> None:
+    """Personal and ordinary parts in any order come back as they were, and hiding again hides nothing more."""
+    redactor = Redactor(ALL)
+    text = " ".join(parts)
+    hidden = redactor.hide(text)
+    assert redactor.restore(hidden) == text
+    assert redactor.hide(hidden) == hidden
+
+
+def test_long_text_takes_no_long_time() -> None:
+    """Text made to send a pattern backtracking is read in linear time: this test would run for hours otherwise."""
+    for piece in ("a.", "1-", "DE11 ", "4111 ", ":", "a@", "1.", "+1"):
+        find(piece * 20_000, ALL)
