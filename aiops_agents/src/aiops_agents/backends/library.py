@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from aiops_core.services import HttpClient
 
 log = logging.getLogger(__name__)
 
+MOST_UNLISTED = 1000
 CALLS_PER_CLIENT = 16
 """At a time; each request makes httpcore look at every connection of its client."""
 
@@ -106,6 +107,7 @@ def _load() -> None:
 
 def _quieten(litellm: Any) -> None:
     from litellm.caching.llm_caching_handler import LLMClientCache  # noqa: PLC0415  see _load
+    from litellm.litellm_core_utils.litellm_logging import Logging  # noqa: PLC0415  see _load
     from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler  # noqa: PLC0415  see _load
 
     class ClientsInUse(LLMClientCache):
@@ -136,6 +138,7 @@ def _quieten(litellm: Any) -> None:
     litellm.in_memory_llm_clients_cache = ClientsInUse()
     # The one place where both of its HTTP paths make their transport; there is no setting for a limit.
     AsyncHTTPHandler.create_async_transport = staticmethod(make_transport)  # type: ignore[method-assign,assignment]
+    Logging.response_cost_calculator = _remembering_no_price(Logging.response_cost_calculator)  # type: ignore[method-assign]
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     litellm.set_verbose = False
@@ -150,6 +153,22 @@ def _quieten(litellm: Any) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     # Its modules load one another on the first call: 0.7 s that would stop the event loop.
     litellm.completion(model="openai/warm-up", messages=[{"role": "user", "content": "-"}], mock_response="-")
+
+
+def _remembering_no_price(calculate: Callable[..., float | None]) -> Callable[..., float | None]:
+    """Return the calculation, which looks everywhere for a model it does not list, doing so once for each."""
+    unlisted: set[tuple[str, str]] = set()
+
+    def calculated(logging: Any, result: object, *args: Any, **kwargs: Any) -> float | None:
+        model = str(logging.model), str(getattr(result, "model", ""))
+        if model in unlisted:
+            return None
+        cost = calculate(logging, result, *args, **kwargs)
+        if cost is None and len(unlisted) < MOST_UNLISTED:
+            unlisted.add(model)
+        return cost
+
+    return calculated
 
 
 async def _close(client: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import asyncpg
@@ -90,6 +90,7 @@ limit $1
 """
 
 _CLAIM = """
+with claimed as (
 update delivery d
 set state = 'running', attempt = d.attempt + 1, tries = d.tries + 1,
     crashes = d.crashes + (d.state = 'running' and d.worker is distinct from $4)::int, lease_token = d.lease_token + 1,
@@ -115,6 +116,11 @@ returning d.connection_id, coalesce(d.ticket_id, '') as ticket_id, d.action, d.a
              and e.delivery_id <> d.delivery_id
              and e.planned_at > clock_timestamp() - interval '1 hour') as recent_notes,
           extract(epoch from clock_timestamp() - d.received_at)::float8 as age_seconds
+), begun as (
+    insert into attempt (tenant_id, delivery_id, number, trigger, worker)
+    select $1, $2, attempt, trigger, $4 from claimed where crashes < $5
+)
+select * from claimed
 """
 
 
@@ -155,14 +161,14 @@ async def claim(
     crashed = False
     try:
         async with database.tenant(tenant_id) as con:
-            row = await con.fetchrow(_CLAIM, tenant_id, delivery_id, lease, worker)
+            row = await con.fetchrow(_CLAIM, tenant_id, delivery_id, lease, worker, max_crashes)
             if row is None:
                 return None
             crashed = row["crashes"] >= max_crashes
             if crashed:
                 await _quarantine(con, tenant_id, delivery_id, row["crashes"])
-            else:
-                await _begin_attempt(con, tenant_id, delivery_id, row, worker)
+            elif row["attempt"] > 1:
+                await _end_broken_attempts(con, tenant_id, delivery_id, row["attempt"])
     except asyncpg.UniqueViolationError:
         await _postpone(database, tenant_id, delivery_id)
         return None
@@ -276,21 +282,13 @@ async def _quarantine(con: Connection, tenant_id: UUID, delivery_id: UUID, crash
     )
 
 
-async def _begin_attempt(con: Connection, tenant_id: UUID, delivery_id: UUID, row: Any, worker: str) -> None:
-    if row["attempt"] > 1:
-        await con.execute(
-            "update attempt set finished_at = clock_timestamp(), outcome = 'crashed', reason = 'its worker died' "
-            "where tenant_id = $1 and delivery_id = $2 and finished_at is null",
-            tenant_id,
-            delivery_id,
-        )
+async def _end_broken_attempts(con: Connection, tenant_id: UUID, delivery_id: UUID, present: int) -> None:
     await con.execute(
-        "insert into attempt (tenant_id, delivery_id, number, trigger, worker) values ($1, $2, $3, $4, $5)",
+        "update attempt set finished_at = clock_timestamp(), outcome = 'crashed', reason = 'its worker died' "
+        "where tenant_id = $1 and delivery_id = $2 and number < $3 and finished_at is null",
         tenant_id,
         delivery_id,
-        row["attempt"],
-        row["trigger"],
-        worker,
+        present,
     )
 
 

@@ -49,7 +49,9 @@ def learn(documents: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
 
 
 def cosines(
-    query: Mapping[int, float], documents: Sequence[Mapping[int, float]], vectors: Mapping[int, Sequence[float]]
+    query: Mapping[int, float],
+    documents: Sequence[Mapping[int, float]],
+    vectors: Mapping[int, Sequence[float] | Floats],
 ) -> list[float]:
     """Return how far each document points the way the query does, from -1 to 1; 0 for what has no vectors.
 
@@ -61,7 +63,7 @@ def cosines(
     columns = {lexeme: n for n, lexeme in enumerate(vectors)}
     if not columns:
         return [0.0] * len(documents)
-    directions = _unit(_frequencies([query, *documents], columns) @ np.array(list(vectors.values()), np.float32))
+    directions = _unit(_frequencies([query, *documents], columns) @ np.stack(list(vectors.values()), dtype=np.float32))
     cosine: list[float] = (directions[1:] @ directions[0]).tolist()
     return cosine
 
