@@ -1,6 +1,8 @@
 """Seals: the published vectors of their parts, what a changed one does, and that each opens under one key only."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,7 @@ def test_key_and_context_are_needed(key: bytes, context: bytes) -> None:
         unseal(key, context, seal(KEY, b"here", b"s3cret"))
 
 
+@pytest.mark.attack(20)
 def test_a_blob_forged_for_two_keys_opens_under_one_at_most() -> None:
     """A ciphertext made to pass AES-GCM under two keys is refused under the one its commitment does not name."""
     context, salt, nonce = b"here", bytes(SALT_BYTES), bytes(NONCE_BYTES)
@@ -105,6 +108,7 @@ def test_a_blob_forged_for_two_keys_opens_under_one_at_most() -> None:
             unseal(KEY, context, salt + nonce + wrong + ciphertext)
 
 
+@pytest.mark.attack(20, figure="10,000 seals; 1,000,000 by `python benchmarks/seals.py`")
 def test_no_two_seals_share_key_and_nonce() -> None:
     """Ten thousand seals of one text under one key have ten thousand pairs of derived key and nonce."""
     seen = set()
@@ -113,6 +117,14 @@ def test_no_two_seals_share_key_and_nonce() -> None:
         salt, nonce = sealed[:SALT_BYTES], sealed[SALT_BYTES : SALT_BYTES + NONCE_BYTES]
         seen.add((salt, nonce))
     assert len(seen) == len({salt for salt, _ in seen}) == 10_000
+
+
+def test_the_benchmark_of_seals_runs() -> None:
+    """The campaign for a million seals counts what it saw and ends with 0 where nothing came twice."""
+    script = Path(__file__).parents[3] / "benchmarks" / "seals.py"
+    ran = subprocess.run([sys.executable, script, "--seals", "500"], check=True, capture_output=True, text=True)
+    found = json.loads(ran.stdout)
+    assert (found["seals"], found["repeated_pairs"], found["repeated_keys"]) == (500, 0, 0)
 
 
 def valid_under_both(first: bytes, second: bytes, nonce: bytes, context: bytes) -> bytes:

@@ -28,6 +28,8 @@ def named(tenant: UUID, **changed: object) -> SecretName:
     return SecretName(tenant_id=tenant, **parts)  # type: ignore[arg-type]
 
 
+@pytest.mark.promise("secrets-sealed", figure="89,700 moves")
+@pytest.mark.attack(19, figure="89,700 moves")
 def test_no_two_of_300_secrets_can_change_places() -> None:
     """Each of 20 tenants x 5 secrets x 3 versions opens in its own place, and in none of the 299 others."""
     tenants, names, versions = [uuid4() for _ in range(20)], [f"s{n}" for n in range(5)], range(1, 4)
@@ -48,6 +50,7 @@ def test_no_two_of_300_secrets_can_change_places() -> None:
 TENANT = uuid4()
 
 
+@pytest.mark.attack(19)
 @pytest.mark.parametrize(
     "changed",
     [
@@ -72,6 +75,7 @@ def test_each_part_of_the_name_counts(changed: dict[str, object]) -> None:
         open_under(key(TENANT), named(TENANT, **changed), sealed)
 
 
+@pytest.mark.attack(19)
 def test_installation_and_key_version_count() -> None:
     """A seal of another installation, or one whose head names another key version, does not open."""
     place = named(TENANT)
