@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from tests.support.databases import TenantRow, TwoTenants
+from tests.support.databases import DatabaseUrls, TenantRow, TwoTenants
 from tests.support.llm_stub import Asked, LLMStub, Reply, fails, in_turn, llm_stub, load_litellm, note, sends
 from tests.support.model_desk import ModelDesk, model_desk
 
@@ -31,10 +31,13 @@ def _loaded() -> None:
 
 
 @pytest.fixture
-async def desk(opened: Database, tmp_path: Path) -> AsyncIterator[ModelDesk]:
-    """A worker's way to models."""
-    async with model_desk(opened, tmp_path) as made:
+async def desk(database: DatabaseUrls, opened: Database, tmp_path: Path) -> AsyncIterator[ModelDesk]:
+    """A worker's way to models, with a worker's patience for a connection."""
+    urls = {"app": database.app, "sweeper": database.sweeper}
+    patient = await Database.open(urls, {"app": 10, "sweeper": 2}, patience=60)
+    async with model_desk(patient, tmp_path) as made:
         yield made
+    await patient.close()
 
 
 def charging(prompt: int, completion: int, text: str = ANSWER) -> Reply:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiops_agents.backends import environment, library
+from aiops_agents.backends.binding import OnlyTo
 from aiops_agents.backends.config import OWN_ADDRESSES, LiteLLMConfig, ModelConfig, address_of
 from aiops_agents.backends.failures import Failure, explained, timed_out
 from aiops_agents.backends.metering import UNMETERED, call_of, usage_of
@@ -184,7 +185,8 @@ class LiteLLMBackend(LLMBackend):
             raise _Failed(_NO_TIME)
         litellm = library.loaded()
         try:
-            async with asyncio.timeout(seconds), library.one_call(self, self._http):
+            address = address_of(model)
+            async with asyncio.timeout(seconds), library.one_call(self, OnlyTo(self._http, address)):
                 with _key(model) as key:
                     return await litellm.acompletion(**asked, api_key=key, timeout=seconds)
         except TimeoutError:

@@ -17,7 +17,8 @@ from aiops_host.data.session import Database
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.25
+MOST_LOOK_SECONDS = 2.0
 WAIT_SECONDS = 15.0
 """How long a call waits for others to end whose reservations alone are in its way."""
 
@@ -54,7 +55,7 @@ class Purse:
         tokens, usd = call.prompt_tokens + call.max_tokens, call.usd
         if self.reservations and tokens <= self.tokens and usd is not None and usd <= self.usd:
             return
-        end = asyncio.get_running_loop().time() + WAIT_SECONDS
+        end, look = asyncio.get_running_loop().time() + WAIT_SECONDS, LOOK_SECONDS
         while True:
             reservation_id = uuid4()
             granted, rows = await usage.reserve(
@@ -67,7 +68,8 @@ class Purse:
             states = [budgets.state_of(row) for row in rows]
             if not _only_waits(states, tokens, usd) or asyncio.get_running_loop().time() > end:
                 raise BudgetReached(_why(states, tokens, usd))
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(look)
+            look = min(look * 2, MOST_LOOK_SECONDS)
 
     def spend(self, tokens: int, usd: float | None) -> None:
         """Take a call's charge out of what is put aside."""
