@@ -20,9 +20,10 @@ from tornado.websocket import WebSocketClosedError
 
 from aiops_admin.auth import HostAuth
 from aiops_admin.client import ApiAway
+from aiops_admin.downloads import ExportHandler
 from aiops_admin.headers import CompressAssets, SecurityHeaders
 from aiops_admin.login import HOME, HomeHandler, LoginHandler, LogoutHandler, NotFoundHandler, answer_away
-from aiops_admin.pages import deliveries, health, plugins, runs
+from aiops_admin.pages import connections, deliveries, health, plugins, runs, tenants
 from aiops_admin.pages.frame import TITLE, Frame, page
 from aiops_admin.parts import XSRF_COOKIE, Parts, make_parts
 from aiops_admin.settings import AdminSettings
@@ -33,6 +34,8 @@ ASSETS = Path(__file__).parent / "assets"
 PAGES: dict[str, Callable[[Frame], Any]] = {
     HOME: deliveries.build,
     "/runs": runs.build,
+    "/connections": connections.build,
+    "/tenants": tenants.build,
     "/health": health.build,
     "/plugins": plugins.build,
 }
@@ -155,6 +158,7 @@ def _plain_handlers(parts: Parts) -> list[tuple[Any, ...]]:
         ("/", HomeHandler, {"parts": parts}),
         ("/login", LoginHandler, {"parts": parts}),
         ("/logout", LogoutHandler, {"parts": parts}),
+        ("/export", ExportHandler, {"parts": parts}),
         ("/health/live", HealthHandler),
         ("/health/ready", HealthHandler, {"parts": parts}),
         ("/favicon.svg", IconHandler),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
 from uuid import UUID
@@ -23,11 +24,19 @@ log = logging.getLogger(__name__)
 class ApiError(Exception):
     """The host's API refuses."""
 
-    def __init__(self, message: str, *, status: int, retry_after: int | None = None) -> None:
-        """Take the message, the HTTP status and the wait the API asked for, in seconds."""
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        retry_after: int | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take the message, the HTTP status, the wait the API asked for, in seconds, and what is wrong per field."""
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
+        self.fields = dict(fields or {})
 
 
 class NotLoggedIn(ApiError):
@@ -135,6 +144,40 @@ class Api:
         path = "/api/v1/connections/health"
         return await self._get(path, token, tuple[wire.ConnectionHealth, ...], {"tenant": tenant})
 
+    async def call(
+        self,
+        method: str,
+        path: str,
+        token: str,
+        answer: type[T],
+        *,
+        query: Mapping[str, str | None] | None = None,
+        json: object = None,
+    ) -> T:
+        """Return the answer to one call below ``/api/v1``; ``None`` where there is nothing to decode."""
+        params = {name: value for name, value in (query or {}).items() if value is not None}
+        more = {} if json is None else {"json": json}
+        body = await self._send(method, f"/api/v1{path}", token, params=params, **more)
+        return self._decoded(path, body or b"null", answer)
+
+    @asynccontextmanager
+    async def download(self, path: str, token: str, tenant: str) -> AsyncIterator[httpx.Response]:
+        """Give a file below ``/api/v1`` while it arrives.
+
+        Raises:
+            ApiError: It is refused.
+            ApiAway: The host does not answer.
+        """
+        headers = {"Authorization": f"Bearer {token}"}
+        try:
+            async with self._http.stream("GET", f"/api/v1{path}", headers=headers, params={"tenant": tenant}) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    raise _refusal(answer)
+                yield answer
+        except httpx.HTTPError as error:
+            raise ApiAway(f"{type(error).__name__}: {error}") from None
+
     async def _get(self, path: str, token: str, answer: type[T], query: Mapping[str, Any] | None = None) -> T:
         params = {name: value for name, value in (query or {}).items() if value is not None}
         return self._decoded(path, await self._send("GET", path, token, params=params), answer)
@@ -163,8 +206,9 @@ def _refusal(response: httpx.Response) -> ApiError:
     try:
         problem = msgspec.json.decode(response.content)
         detail = str(problem["detail"])
-    except (msgspec.DecodeError, KeyError, TypeError):
-        detail = f"The host answers {response.status_code}."
+        fields = {str(e["field"]): str(e["message"]) for e in problem.get("errors", ())}
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        detail, fields = f"The host answers {response.status_code}.", {}
     wait = response.headers.get("Retry-After", "")
     kind = NotLoggedIn if response.status_code == httpx.codes.UNAUTHORIZED else ApiError
-    return kind(detail, status=response.status_code, retry_after=int(wait) if wait.isdigit() else None)
+    return kind(detail, status=response.status_code, retry_after=int(wait) if wait.isdigit() else None, fields=fields)

@@ -62,8 +62,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
     note_url: str | None = None
     waits_for: str | None = None
-    suspended: bool = False
     """The paused connection that must be resumed before anything happens to it."""
+    suspended: bool = False
+    """Whether it waits because its tenant is suspended."""
 
 
 class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):

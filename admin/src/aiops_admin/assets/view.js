@@ -1,13 +1,15 @@
 // Builds elements from a tree of plain data. Text only ever becomes a text node; elements and attributes are listed.
 
 const TAGS = new Set([
-  "a", "article", "aside", "b", "button", "caption", "code", "dd", "details", "dialog", "div", "dl", "dt", "em", "form",
-  "h1", "h2", "h3", "h4", "header", "footer", "input", "label", "li", "nav", "ol", "p", "pre", "section", "small", "span", "strong",
-  "summary", "table", "tbody", "td", "th", "thead", "time", "tr", "ul",
+  "a", "article", "aside", "b", "button", "caption", "code", "dd", "details", "dialog", "div", "dl", "dt", "em", "fieldset",
+  "form", "h1", "h2", "h3", "h4", "header", "footer", "input", "label", "legend", "li", "nav", "ol", "option", "p", "pre",
+  "section", "select", "small", "span", "strong", "summary", "table", "tbody", "td", "textarea", "th", "thead", "time", "tr",
+  "ul",
 ])
 const ATTRIBUTES = new Set([
-  "action", "class", "colspan", "datetime", "dir", "disabled", "hidden", "href", "id", "lang", "method", "name", "open",
-  "rel", "role", "scope", "start", "tabindex", "target", "title", "type", "value",
+  "action", "autocomplete", "checked", "class", "colspan", "datetime", "dir", "disabled", "download", "for", "hidden", "href",
+  "id", "lang", "max", "maxlength", "method", "min", "name", "open", "placeholder", "rel", "required", "role", "rows", "scope",
+  "selected", "spellcheck", "start", "step", "tabindex", "target", "title", "type", "value",
 ])
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]]
 
@@ -122,6 +124,12 @@ export function render({model}) {
       event.preventDefault()
       act(source.dataset.action, source.dataset.value)
     }
+  })
+  root.addEventListener("submit", event => {
+    const form = event.target
+    if (!form.dataset.action) { return }
+    event.preventDefault()
+    act(form.dataset.action, JSON.stringify(Object.fromEntries(new FormData(form, event.submitter))))
   })
   root.addEventListener("cancel", event => {
     event.preventDefault()

@@ -29,8 +29,17 @@ TITLE = "AI Ops"
 MAX_FIELDS, MAX_SLUG = 50, 64
 FAVICON = "/favicon.svg"
 NO_TENANT = "—"
-PAGES = {"/deliveries": "Deliveries", "/runs": "Runs", "/health": "Health", "/plugins": "Plugins"}
+PAGES = {
+    "/deliveries": "Deliveries",
+    "/runs": "Runs",
+    "/connections": "Connections",
+    "/tenants": "Tenants",
+    "/health": "Health",
+    "/plugins": "Plugins",
+}
 """Address and name of each page, in the order they are offered."""
+FOR_OPERATORS = frozenset({"/tenants"})
+"""Pages that show something to platform administrators only."""
 APP_BAR = {"backgroundColor": "#131c31", "backgroundImage": "none", "color": "#ffffff", "boxShadow": "none"}
 THEME: dict[str, Any] = {
     "typography": {"fontFamily": "Roboto, system-ui, sans-serif", "h3": {"fontSize": "1.15rem", "fontWeight": 600}},
@@ -195,6 +204,7 @@ class Frame:
         links = (
             h("a", name, href=self.link(path), aria_current="page" if path == self._path else None, key=path)
             for path, name in PAGES.items()
+            if self.me.platform_admin or path not in FOR_OPERATORS
         )
         self._pages.draw(h("nav", *links, class_="pages", aria_label="Dashboard"))
 

@@ -93,6 +93,8 @@ def _summary(found: list[Refusal]) -> str:
             "This endpoint refused nothing so far. A webhook that does not arrive at all was sent to another address, "
             "or nothing was sent."
         )
+    if len(found) == 1:
+        return f"One refusal so far. It failed the check {found[0].check}: {ADVICE.get(found[0].check, OTHERWISE)}"
     checks = {one.check for one in found}
     if len(checks) == 1:
         (check,) = checks
