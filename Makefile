@@ -8,7 +8,7 @@ USABLE := import sys, ensurepip, ssl, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.14 python3 python; do \
 	"$$p" -c '$(USABLE)' >/dev/null 2>&1 && echo "$$p" && break; done)
 
-.PHONY: help demo test venv lock
+.PHONY: help demo test venv lock sbom
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
 
@@ -30,6 +30,11 @@ lock: .build/uv/.installed ## Resolve both locks; newer versions with ARGS=--upg
 		$(ARGS) --output-file requirements.lock $(MEMBERS:%=%/pyproject.toml)
 	echo 'uv>=0.9' | .build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command 'make lock' $(ARGS) --output-file requirements-uv.lock -
+	printf 'pip-audit>=2.10\ncyclonedx-bom>=7\n' | .build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --custom-compile-command 'make lock' $(ARGS) --output-file requirements-supply.lock -
+
+sbom: $(STAMP) ## Write sbom.json, a CycloneDX bill of materials of .venv
+	@.venv/bin/tox run -q -e sbom
 
 .build/uv/.installed: requirements-uv.lock
 	@if [ -z "$(PYTHON)" ]; then \

@@ -60,6 +60,7 @@ class _Found:
     entry_point: EntryPoint
     distribution: str
     version: str
+    runs_by_itself: str | None = None
 
 
 class PluginManager:
@@ -117,6 +118,11 @@ class PluginManager:
         """Record a plugin the operator does not want; it is not imported."""
         return self._record(name, distribution, version, status="blocked", error="blocked by the operator")
 
+    def refuse(self, name: str, why: str, *, distribution: str, version: str) -> PluginRecord:
+        """Record a plugin that is not to be imported, because of what its distribution brings."""
+        log.warning("plugin %s (%s %s) is refused: %s", name, distribution, version, why)
+        return self._record(name, distribution, version, status="failed", error=f"Refused: {why}. Uninstall it.")
+
     def notify_run_finished(self, event: RunFinished) -> tuple[tuple[str, str], ...]:
         """Call each observer alone; return ``(plugin name, error)`` of those that failed."""
         failures: list[tuple[str, str]] = []
@@ -173,6 +179,8 @@ def load_plugins(blocked: Collection[str] = (), found: Iterable[Distribution] | 
         name, facts = plugin.entry_point.name, {"distribution": plugin.distribution, "version": plugin.version}
         if name in blocked:
             manager.block(name, **facts)
+        elif plugin.runs_by_itself:
+            manager.refuse(name, f"it brings {plugin.runs_by_itself}, which Python runs at every start", **facts)
         else:
             manager.load(name, plugin.entry_point.load, **facts)
     return manager
@@ -210,10 +218,18 @@ def _plugins_of(distribution: Distribution) -> list[_Found]:
         points = [point for point in distribution.entry_points if point.group == hookspecs.PROJECT]
         if points and not distribution.name:
             raise ValueError("it has no name")
-        return [_Found(point, distribution.name, distribution.version) for point in points]
+        starter = _starter(distribution) if points else None
+        return [_Found(point, distribution.name, distribution.version, starter) for point in points]
     except Exception as error:  # isolation: any installed distribution may have broken metadata
         log.warning("passing over a distribution whose metadata cannot be read (%s)", explain(error))
         return []
+
+
+def _starter(distribution: Distribution) -> str | None:
+    """Return a file of the distribution that Python runs at every start; an editable install is one by nature."""
+    if re.search(r'"editable"\s*:\s*true', distribution.read_text("direct_url.json") or ""):
+        return None
+    return next((str(file) for file in distribution.files or () if file.suffix == ".pth"), None)
 
 
 def _normalised(distribution: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = ["lint", "types", "imports", "unit", "contract", "integration", "security", "e2e", "browser", "docs"]
-APART = ["py312", "py313", "packaging"]
+APART = ["py312", "py313", "packaging", "vulnerabilities", "sbom"]
 
 SKIPPING = """
 import pytest

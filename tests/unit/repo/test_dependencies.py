@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 WORKSPACE = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MEMBERS = WORKSPACE["tool"]["uv"]["workspace"]["members"]
-LOCKS = ["requirements.lock", "requirements-uv.lock"]
+LOCKS = ["requirements.lock", "requirements-uv.lock", "requirements-supply.lock"]
 
 
 def distribution(member: str) -> str:

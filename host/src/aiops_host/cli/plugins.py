@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -27,6 +28,28 @@ def list_(as_json: bool) -> int:
             if record.status == "failed":
                 click.echo(f"\n{record.name} failed: {record.error}")
     return EXIT_PROBLEM if any(r.status == "failed" for r in records) else 0
+
+
+@plugins.command()
+@click.argument("wheels", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@as_json
+def check(wheels: Sequence[Path], as_json: bool) -> int:
+    """Judge plugins' wheels before they are installed.
+
+    Finds files that Python runs at every start, files that replace others' code, files that were changed, and modules
+    that act when imported; the exit code is 1 then. It is no sandbox: what is installed runs with the host's rights.
+    """
+    from aiops_host.trust.wheels import judge  # noqa: PLC0415 - not needed for --help
+
+    found = {str(wheel): judge(wheel) for wheel in wheels}
+    if as_json:
+        print_json(found)
+    else:
+        for wheel, reasons in found.items():
+            click.echo(f"{wheel}: {'nothing was found' if not reasons else ''}".rstrip(" "))
+            for reason in reasons:
+                click.echo(f"  {reason}")
+    return EXIT_PROBLEM if any(found.values()) else 0
 
 
 def main(argv: Sequence[str]) -> int:

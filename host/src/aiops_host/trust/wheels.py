@@ -1,0 +1,111 @@
+"""A plugin's wheel judged before it is installed: what would run by itself, or overwrite somebody else's code.
+
+This finds known tricks and accidents. It is no sandbox: a plugin that is installed runs with the host's rights.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import configparser
+import csv
+import hashlib
+import io
+import re
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+GROUP = "aiops"
+STARTS_BY_ITSELF = frozenset({"sitecustomize.py", "usercustomize.py"})
+DECLARATIONS = (
+    ast.Import,
+    ast.ImportFrom,
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+    ast.Assign,
+    ast.AnnAssign,
+    ast.Pass,
+)
+MAX_FILE_BYTES = 64 * 1024 * 1024
+
+
+def judge(path: Path) -> list[str]:
+    """Return why the wheel must not be installed, one sentence each; empty if nothing was found."""
+    try:
+        with zipfile.ZipFile(path) as wheel:
+            return [*_places(wheel), *_records(wheel), *_imports(wheel)]
+    except (OSError, zipfile.BadZipFile, UnicodeDecodeError, KeyError, csv.Error) as error:
+        return [f"It cannot be read as a wheel: {error}."]
+
+
+def _places(wheel: zipfile.ZipFile) -> Iterator[str]:
+    for info in wheel.infolist():
+        place = PurePosixPath(info.filename)
+        if place.is_absolute() or ".." in place.parts or "\\" in info.filename:
+            yield f"{info.filename} would be written outside the environment."
+        if place.suffix == ".pth":
+            yield f"{info.filename} is run by Python at every start, whether or not the plugin is used."
+        if place.name in STARTS_BY_ITSELF:
+            yield f"{info.filename} is run by Python at every start."
+        if (
+            len(place.parts) > 1
+            and place.parts[0].endswith(".data")
+            and place.parts[1] in ("data", "headers", "scripts")
+        ):
+            yield f"{info.filename} would be written beside the plugin's own package."
+        if info.file_size > MAX_FILE_BYTES:
+            yield f"{info.filename} unpacks to {info.file_size} bytes."
+    for name in sorted({PurePosixPath(i.filename).parts[0].removesuffix(".py") for i in wheel.infolist()}):
+        if name in sys.stdlib_module_names:
+            yield f"{name} stands in the place of a module of Python itself."
+        if re.fullmatch(r"aiops_(core|host|admin|agents|jira|servicedesk|demo|vault)", name):
+            yield f"{name} stands in the place of a package of AI Ops."
+
+
+def _records(wheel: zipfile.ZipFile) -> Iterator[str]:
+    name = next((n for n in wheel.namelist() if re.fullmatch(r"[^/]+\.dist-info/RECORD", n)), None)
+    if name is None:
+        yield "It has no RECORD of its files."
+        return
+    listed = {row[0]: row[1] for row in csv.reader(io.StringIO(wheel.read(name).decode())) if len(row) > 1}
+    for file in wheel.namelist():
+        if file.endswith("/") or file == name or file.startswith(f"{name}."):
+            continue
+        digest = base64.urlsafe_b64encode(hashlib.sha256(wheel.read(file)).digest()).decode().rstrip("=")
+        if listed.get(file) != f"sha256={digest}":
+            yield f"{file} is not what the wheel's RECORD says."
+
+
+def _imports(wheel: zipfile.ZipFile) -> Iterator[str]:
+    """Judge the modules the host imports to find the plugin: they are to declare, and do nothing yet."""
+    for module in _entry_modules(wheel):
+        parts = module.split(".")
+        packages = ["/".join((*parts[:n], "__init__.py")) for n in range(1, len(parts) + 1)]
+        for file in (*packages, "/".join(parts) + ".py"):
+            if file in wheel.namelist():
+                yield from _doings(file, wheel.read(file))
+
+
+def _entry_modules(wheel: zipfile.ZipFile) -> list[str]:
+    name = next((n for n in wheel.namelist() if re.fullmatch(r"[^/]+\.dist-info/entry_points\.txt", n)), None)
+    if name is None:
+        return []
+    points = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+    points.read_string(wheel.read(name).decode())
+    return [v.partition(":")[0].strip() for _, v in points.items(GROUP)] if points.has_section(GROUP) else []
+
+
+def _doings(file: str, source: bytes) -> Iterator[str]:
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        yield f"{file} is no Python."
+        return
+    for statement in statements:
+        text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        typing_only = isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING")
+        if not (text or typing_only or isinstance(statement, DECLARATIONS)):
+            yield f"{file}, line {statement.lineno}, does something when it is imported; a plugin's module declares only."
