@@ -27,6 +27,9 @@ PROBLEM = "application/problem+json"
 PUBLIC = {
     ("POST", "/webhooks/{ticketing_tool}/{endpoint_id}"),
     ("POST", "/api/v1/login"),
+    ("GET", "/api/v1/login/methods"),
+    ("POST", "/api/v1/login/oidc"),
+    ("POST", "/api/v1/login/oidc/finish"),
     ("POST", "/api/v1/invitations/look"),
     ("POST", "/api/v1/invitations/accept"),
     ("POST", "/api/v1/password/forgot"),

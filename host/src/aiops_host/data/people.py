@@ -173,6 +173,25 @@ async def find_person(database: Database, email: str) -> Person | None:
     return person_of(rows) if rows else None
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Whom a provider's name stands for; ``fresh``: since just now."""
+
+    user_id: UUID
+    email: str
+    fresh: bool
+
+
+async def bind_identity(con: Connection, issuer: str, subject: str, email: str) -> Bound | None:
+    """Return whom a provider's name for a person stands for; the first time, who has the address it vouches for.
+
+    ``None`` if nobody has it, if they are bound to another name, or are kept out. A password that was chosen by a link
+    somebody else had seen is taken away with all it opened.
+    """
+    row = await con.fetchrow("select * from oidc_person($1, $2, $3)", issuer, subject, email)
+    return Bound(**dict(row)) if row else None
+
+
 def person_of(
     rows: Sequence[Mapping[str, Any]], *, session_id: UUID | None = None, method: SessionMethod | None = None
 ) -> Person:

@@ -23,6 +23,7 @@ from aiops_host.settings import Settings
 from aiops_host.trust.attempts import Attempts
 from aiops_host.trust.links import Links
 from aiops_host.trust.mail import make_mailer
+from aiops_host.trust.oidc import make_oidc
 from aiops_host.trust.opening import in_use
 from aiops_host.trust.sessions import Sessions
 from aiops_host.trust.tokens import Tokens
@@ -43,6 +44,7 @@ from aiops_host.web import (
     intake,
     links,
     members,
+    oidc,
     people,
     privacy,
     runs,
@@ -115,7 +117,7 @@ API_ROUTES = (
     privacy.show_privacy,
     privacy.choose_privacy,
 )
-DOORS = (people.log_in, *links.DOORS)
+DOORS = (people.log_in, *oidc.DOORS, *links.DOORS)
 """What people come in by, who are not logged in yet."""
 PUBLIC_ROUTES = (intake.receive_webhook, health.live, health.ready, docs.openapi_json, docs.docs)
 
@@ -172,6 +174,7 @@ def _make_parts(
         factors=factors_,
     )
     tokens = Tokens(database)
+    links_ = Links(database, sessions, settings.dashboard_url, make_mailer(settings))
     return Parts(
         settings=settings,
         plugins=plugins,
@@ -182,7 +185,8 @@ def _make_parts(
         sessions=sessions,
         tokens=tokens,
         factors=factors_,
-        links=Links(database, sessions, settings.dashboard_url, make_mailer(settings)),
+        links=links_,
+        oidc=make_oidc(settings, database, sessions, links_),
         peers=peers,
         access=Access(sessions, tokens, database, settings),
         receiver=Receiver(database, plugins.registry, vault, metrics),
@@ -226,6 +230,8 @@ def _closing(parts: Parts) -> Any:
         finally:
             await parts.receiver.remarks.close()
             await parts.links.aclose()
+            if parts.oidc:
+                await parts.oidc.aclose()
             await parts.wakes.close()
             await parts.database.close()
 

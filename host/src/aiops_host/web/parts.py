@@ -11,6 +11,7 @@ from aiops_core.registry import Registry
 from aiops_host.data.session import Database
 from aiops_host.settings import Settings
 from aiops_host.trust.links import Links
+from aiops_host.trust.oidc import Oidc
 from aiops_host.trust.sessions import Sessions
 from aiops_host.trust.tokens import Tokens
 from aiops_host.trust.totp import SecondFactors
@@ -36,6 +37,7 @@ class Parts:
     tokens: Tokens
     factors: SecondFactors
     links: Links
+    oidc: Oidc | None
     peers: Peers
     access: Access
     receiver: Receiver

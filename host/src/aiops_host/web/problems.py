@@ -28,8 +28,10 @@ from aiops_host.data.tokens import UnknownToken
 from aiops_host.trust.accounts import PersonRefused
 from aiops_host.trust.attempts import TooManyAttempts
 from aiops_host.trust.doors import ConnectionKept, TestRefused
+from aiops_host.trust.identity import ProviderAway, ProviderRefused
 from aiops_host.trust.links import AlreadyMember, LinkSpent
 from aiops_host.trust.membership import LastAdministrator
+from aiops_host.trust.oidc import NotInvited
 from aiops_host.trust.passwords import PasswordRefused
 from aiops_host.trust.sessions import CodeNeeded, CodeRefused, LoginRefused, UnknownSession
 from aiops_host.trust.tenancy import DeletionRefused
@@ -103,6 +105,9 @@ _KNOWN: dict[type[AiopsError], tuple[int, str]] = {
     LoginRefused: (401, "login-refused"),
     CodeNeeded: (401, "code-needed"),
     CodeRefused: (401, "code-refused"),
+    ProviderRefused: (401, "provider-refused"),
+    NotInvited: (401, "not-invited"),
+    ProviderAway: (503, "provider-away"),
     TooManyAttempts: (429, "too-many-attempts"),
 }
 

@@ -234,16 +234,18 @@ end $$;
 -- Binds a person to the provider's name for them, once. A password that somebody else may know goes with what it
 -- opened: the address is the person's own only from now on.
 create function oidc_person(the_issuer text, the_subject text, address text)
-returns table (user_id uuid, active boolean)
+returns table (user_id uuid, email text, fresh boolean)
 language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
 declare
     who uuid;
+    bound boolean := false;
 begin
     select u.user_id into who from public.app_user u
     where u.oidc_issuer = the_issuer and u.oidc_subject = the_subject;
     if who is null then
         update public.app_user u set oidc_issuer = the_issuer, oidc_subject = the_subject
         where u.email = lower(address) and u.oidc_subject is null and u.active returning u.user_id into who;
+        bound := who is not null;
         if exists (select 1 from public.app_user u where u.user_id = who and not u.email_proven) then
             delete from public.api_token k where k.user_id = who;
             delete from public.recovery_code r where r.user_id = who;
@@ -251,7 +253,7 @@ begin
             update public.app_user u set password_hash = '', email_proven = true where u.user_id = who;
         end if;
     end if;
-    return query select u.user_id, u.active from public.app_user u where u.user_id = who;
+    return query select u.user_id, u.email, bound from public.app_user u where u.user_id = who and u.active;
 end $$;
 
 revoke all on function login_candidate, session_open, session_find, person_find, session_list, session_end, token_put, token_find,
