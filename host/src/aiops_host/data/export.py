@@ -131,6 +131,9 @@ class _Pipe:
     def flush(self) -> None:
         """Hold nothing back."""
 
+    def close(self) -> None:
+        """Hold nothing open."""
+
     def taken(self) -> bytes:
         written, self._written = b"".join(self._written), []
         return written

@@ -19,6 +19,7 @@ from aiops_host.trust.vault import Vault
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 30.0
+WAITS: tuple[type[Exception], ...] = (*TRY_AGAIN, KeyProviderUnavailable)
 
 
 class Departures:
@@ -50,7 +51,7 @@ class Departures:
             try:
                 for tenant in await erasure.unfinished(self._database):
                     await tenancy.finish_deletion(self._database, self._vault, tenant)
-            except (*TRY_AGAIN, KeyProviderUnavailable) as error:
+            except WAITS as error:
                 log.warning("the deletion of a tenant waits: %s", explain(error))
             except Exception:  # isolation: background loop; the next look goes on where this one broke off
                 log.exception("the deletion of a tenant broke off")
