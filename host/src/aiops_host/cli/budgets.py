@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aiops_core.errors import AiopsError
 from aiops_host.cli.program import as_json, opened, print_json, print_table, run, run_async
 
 if TYPE_CHECKING:
@@ -22,10 +21,6 @@ budgets = click.Group(
     "beside it, and both hold.",
     no_args_is_help=True,
 )
-
-
-class BudgetUnknown(AiopsError):
-    """There is no such budget."""
 
 
 @budgets.command("set")
@@ -73,7 +68,7 @@ def remove(period: Period, slug: str) -> None:
             tenant = await tenants.by_slug(database, slug)
             async with database.tenant(tenant.id) as con:
                 if not await stored.remove(con, tenant.id, "operator", period):
-                    raise BudgetUnknown(f"The operator has set no budget of a {period} for {slug}.")
+                    raise stored.UnknownBudget(f"The operator has set no budget of a {period} for {slug}.")
                 await audit.record(
                     con, tenant_id=tenant.id, actor=audit.operator(), act="budget.remove", subject=period
                 )

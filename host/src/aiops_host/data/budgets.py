@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from aiops_core.errors import ConfigInvalid
+from aiops_core.errors import AiopsError, ConfigInvalid
 from aiops_host.data import providers
 from aiops_host.data.session import Connection, Database
 
@@ -19,6 +19,10 @@ BudgetLevel = Literal["ok", "warning", "reached"]
 
 WARN_AT = 0.8
 MONTHS = 12
+
+
+class UnknownBudget(AiopsError):
+    """There is no such budget."""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):

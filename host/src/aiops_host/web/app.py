@@ -33,6 +33,7 @@ from aiops_host.watch.metrics import Metrics
 from aiops_host.web import (
     account,
     audit,
+    budgets,
     connections,
     deliveries,
     directory,
@@ -47,8 +48,10 @@ from aiops_host.web import (
     oidc,
     people,
     privacy,
+    providers,
     runs,
     tenants,
+    usage,
     webhooks,
 )
 from aiops_host.web.access import COOKIE, Access, ChosenTenant, tenant_of
@@ -81,6 +84,9 @@ API_ROUTES = (
     runs.list_runs,
     runs.show_run,
     show_probe,
+    *providers.ROUTES,
+    *budgets.ROUTES,
+    *usage.ROUTES,
     figures.tenant_figures,
     figures.connections_health,
     figures.installation_figures,

@@ -16,12 +16,14 @@ from litestar.response.base import ASGIResponse
 
 from aiops_core.errors import AiopsError, ConfigInvalid
 from aiops_core.registry import UnknownContribution
+from aiops_host.data.budgets import UnknownBudget
 from aiops_host.data.connections import ConnectionRefused, UnknownConnection
 from aiops_host.data.cursors import CursorInvalid
 from aiops_host.data.deliveries import ReplayRefused, UnknownDelivery
 from aiops_host.data.faults import TRY_AGAIN, UNSTORABLE
 from aiops_host.data.members import UnknownInvitation, UnknownPerson
 from aiops_host.data.probes import UnknownProbe
+from aiops_host.data.providers import UnknownKey, UnknownProvider
 from aiops_host.data.runs import UnknownRun
 from aiops_host.data.tenants import TenantDeleting, TenantRefused, UnknownTenant
 from aiops_host.data.tokens import UnknownToken
@@ -78,6 +80,9 @@ _KNOWN: dict[type[AiopsError], tuple[int, str]] = {
     UnknownDelivery: (404, "not-found"),
     UnknownRun: (404, "not-found"),
     UnknownProbe: (404, "not-found"),
+    UnknownProvider: (404, "not-found"),
+    UnknownKey: (404, "not-found"),
+    UnknownBudget: (404, "not-found"),
     UnknownConnection: (404, "not-found"),
     UnknownInvitation: (404, "not-found"),
     UnknownPerson: (404, "not-found"),
