@@ -77,6 +77,10 @@ async def _ensure_roles(con: asyncpg.Connection, passwords: Mapping[str, str | N
             done.append(f"created role {role}")
     await con.execute(f"grant {OWNER} to current_user")
     await con.execute("revoke all on schema public from public")
+    # A temporary table would outlive a loan from the pool and stand before the real one of its name.
+    await con.execute(
+        await con.fetchval("select format('revoke temporary on database %I from public', current_database())")
+    )
     await con.execute(f"grant usage on schema public to {', '.join(LOGIN_ROLES)}")
     await con.execute(f"grant usage, create on schema public to {OWNER}")
     return done
