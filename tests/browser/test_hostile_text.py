@@ -55,6 +55,8 @@ def note_of(texts: list[str]) -> Enhancement:
 
 
 @pytest.mark.parametrize("without_policy", [False, True], ids=["with the policy", "by the component alone"])
+@pytest.mark.attack(26)
+@pytest.mark.promise("page-runs-no-text")
 def test_hostile_text_is_shown_as_text(
     dashboard: Dashboard, open_context: OpenContext, *, without_policy: bool
 ) -> None:
@@ -154,6 +156,7 @@ def test_hostile_text_is_text_in_health(dashboard: Dashboard, open_context: Open
     assert not ran(page)
 
 
+@pytest.mark.attack(26)
 def test_the_policy_stops_what_slipped_through(dashboard: Dashboard, page: Page, watch: Watch) -> None:
     """Markup that is put into a page as markup still runs nothing."""
     watch.expected += ["Content Security Policy", "csp$", "javascript:", "status 404", "Failed to load resource"]

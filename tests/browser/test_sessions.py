@@ -113,6 +113,7 @@ def test_cookies_are_bound_to_https_where_asked_for(dashboard: Dashboard, visit:
         assert cookie["__Host-" + COOKIE]["path"] == "/"
 
 
+@pytest.mark.attack(27)
 def test_a_form_without_its_token_changes_nothing(dashboard: Dashboard, visit: Visit) -> None:
     """Neither login nor logout can be sent by another site's page."""
     stranger = visit()
@@ -168,6 +169,7 @@ def test_a_page_holds_no_secret(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:1", "https://127.0.0.1", "null"])
+@pytest.mark.attack(27)
 def test_another_site_cannot_connect(visit: Visit, origin: str) -> None:
     """The live connection is refused to a page of another origin, even with the person's cookie."""
     visitor = visit(ANNA)
@@ -176,6 +178,7 @@ def test_another_site_cannot_connect(visit: Visit, origin: str) -> None:
     assert visitor.connect(token) == 101
 
 
+@pytest.mark.attack(28)
 def test_another_person_cannot_take_over_a_page(visit: Visit) -> None:
     """A page's token is worth nothing with another person's session, or with none."""
     anna, boris, stranger = visit(ANNA), visit(BORIS), visit()
@@ -208,6 +211,7 @@ def test_no_page_is_handed_out_another_way(visit: Visit, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/login", "/deliveries", "/health/live", "/nowhere", "/favicon.svg"])
+@pytest.mark.promise("page-runs-no-text")
 def test_every_answer_carries_the_policy(visit: Visit, path: str) -> None:
     """Each with a nonce of its own, and without unsafe-eval, foreign hosts or framing."""
     visitor = visit(ANNA)

@@ -46,6 +46,7 @@ async def small(world: World, name: str, count: int, **changes: object) -> Verdi
 
 
 @pytest.mark.parametrize("vendor", WINDOWS)
+@pytest.mark.promise("one-note")
 async def test_deaths_at_every_kind_of_window(world: World, vendor: str) -> None:
     """Workers that die in a run, around a write, while looking and while reconciling leave one note per ticket."""
     fault = Fault(name="windows", row="2", promise="", count=0, scenario=windows(vendor, WINDOWS[vendor]))
@@ -57,6 +58,7 @@ async def test_deaths_at_every_kind_of_window(world: World, vendor: str) -> None
 
 
 @pytest.mark.parametrize("failpoint", ["intake-before-commit", "intake-committed"])
+@pytest.mark.promise("committed-before-2xx")
 async def test_a_host_that_dies_around_the_commit(world: World, failpoint: str) -> None:
     """A webhook is one delivery whether its host died before or after the commit."""
     verdict = await small(world, f"crash@{failpoint}/jira", 12)

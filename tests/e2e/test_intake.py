@@ -24,6 +24,7 @@ def desk(demo: Demo, request: pytest.FixtureRequest) -> Desk:
     return demo.desks[request.param]
 
 
+@pytest.mark.promise("one-note")
 def test_the_same_webhook_twenty_times_at_once(desk: Desk, api: Api) -> None:
     """However often and however fast one signed webhook comes, it is one delivery and one note."""
     ticket_id = desk.add(desk.ticket("Printer prints blank pages"))
@@ -37,6 +38,7 @@ def test_the_same_webhook_twenty_times_at_once(desk: Desk, api: Api) -> None:
     assert len(api.deliveries(desk.tenant, ticket_id)) == len(desk.notes(ticket_id)) == 1
 
 
+@pytest.mark.attack(11)
 def test_the_same_webhook_under_another_identifier(lindner: Desk, api: Api) -> None:
     """Jira's identifier is not signed: the same news under a new one is still the same delivery."""
     ticket_id = lindner.add(lindner.ticket("Screen flickers"))
@@ -97,6 +99,7 @@ def test_news_that_start_nothing_say_why(desk: Desk, api: Api) -> None:
     assert desk.notes(ticket_id) == []
 
 
+@pytest.mark.attack(32)
 def test_our_own_note_coming_back_starts_nothing(desk: Desk, api: Api) -> None:
     """A ticketing tool that tells of every note, ours too, gets no note upon a note."""
     echo = {"url": desk.webhook_url, "secret": desk.proof.secret, "headers": desk.proof.headers}
@@ -114,6 +117,7 @@ def test_our_own_note_coming_back_starts_nothing(desk: Desk, api: Api) -> None:
     assert len(desk.notes(ticket_id)) == 1
 
 
+@pytest.mark.attack(13)
 def test_one_tenant_s_webhook_stays_its_own(demo: Demo, api: Api) -> None:
     """A body that names another tenant and its ticket is a delivery of the address it came to."""
     harbor, lindner = demo.desks["harbor"], demo.desks["lindner"]

@@ -169,6 +169,7 @@ def test_log_lines_of_both_parts_name_trace_tenant_and_delivery(seen: Seen) -> N
         assert {(line["tenant_id"], line["trace_id"]) for line in named} == {(seen.tenant_id("plain"), trace_id)}
 
 
+@pytest.mark.attack(22)
 def test_neither_logs_nor_spans_hold_bodies_or_secrets(seen: Seen) -> None:
     """At DEBUG, through refusals and failures on all sides, no text of a ticket, note or model and no secret leaks."""
     desk, api = seen.desks["modelled"], seen.installation.api

@@ -56,6 +56,7 @@ async def test_an_act_is_kept_with_who_did_it(opened: Database, two_tenants: Two
     assert await _subjects(opened, PLATFORM) == []
 
 
+@pytest.mark.promise("audit-whole")
 async def test_an_act_and_its_entry_stand_or_fall_together(opened: Database, two_tenants: TwoTenants) -> None:
     """What is rolled back leaves no entry and no gap; the platform's chain can be written from a tenant's session."""
     with contextlib.suppress(ZeroDivisionError):
@@ -93,6 +94,8 @@ async def test_no_session_writes_into_another_tenants_trail(opened: Database, tw
         "alter table audit_entry disable trigger append_only",
     ],
 )
+@pytest.mark.attack(35)
+@pytest.mark.promise("audit-whole")
 async def test_the_application_cannot_change_the_trail(opened: Database, chain: UUID, statement: str) -> None:
     """The application's role may neither change nor remove an entry, nor add one past the function."""
     async with opened.tenant(chain) as con:
@@ -102,6 +105,7 @@ async def test_the_application_cannot_change_the_trail(opened: Database, chain: 
 
 
 @pytest.mark.parametrize("statement", ["update audit_entry set subject = 'other'", "delete from audit_entry"])
+@pytest.mark.attack(35)
 async def test_even_the_owner_is_stopped(database: DatabaseUrls, opened: Database, chain: UUID, statement: str) -> None:
     """A careless statement of a superuser fails too: the trigger has to be put aside on purpose."""
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="only ever appended"):
@@ -139,6 +143,8 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("how", TAMPERED)
+@pytest.mark.attack(35, figure="14 ways to tamper")
+@pytest.mark.promise("audit-whole", figure="14 ways to tamper")
 async def test_tampering_is_found(opened: Database, owner: asyncpg.Connection, chain: UUID, how: str) -> None:
     """A changed, removed, added or moved entry, and a shortened end, are each found and named."""
     statement, expected = TAMPERED[how]
@@ -148,6 +154,7 @@ async def test_tampering_is_found(opened: Database, owner: asyncpg.Connection, c
     assert expected in str((await stored.check(opened, chain)).broken)
 
 
+@pytest.mark.attack(35)
 async def test_a_chain_written_anew_is_found_by_a_noted_head(
     opened: Database, owner: asyncpg.Connection, chain: UUID
 ) -> None:

@@ -98,12 +98,18 @@ async def superuser(database: DatabaseUrls) -> AsyncIterator[asyncpg.Connection]
     await con.close()
 
 
+@pytest.mark.attack(4)
+@pytest.mark.attack(5)
+@pytest.mark.attack(6)
+@pytest.mark.promise("tenants-apart")
 async def test_no_relation_is_weaker_than_promised(superuser: asyncpg.Connection) -> None:
     """Every table, view, index, key, function and role keeps the rules of tenant isolation."""
     assert await offences(superuser) == []
 
 
 @pytest.mark.parametrize("weakness", WEAKENED)
+@pytest.mark.attack(4, figure="24 ways to weaken the schema")
+@pytest.mark.attack(5)
 async def test_a_weakened_schema_is_reported(superuser: asyncpg.Connection, weakness: str) -> None:
     """Each rule taken away is named by the check, so that its silence means something."""
     statement, expected = WEAKENED[weakness]

@@ -71,6 +71,7 @@ async def test_every_row_of_every_table_is_in_the_archive(opened: Database, supe
     assert {e["table"]: e["rows"] for e in found["manifest"]["tables"]} == {name: len(found[name]) for name in scoped}
 
 
+@pytest.mark.attack(21)
 async def test_no_secret_is_in_the_archive(
     opened: Database, superuser: asyncpg.Connection, two_tenants: TwoTenants, tmp_path: Path
 ) -> None:

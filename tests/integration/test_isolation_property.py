@@ -205,6 +205,8 @@ SOMETIMES: tuple[Rule, ...] = (insert_for_the_other, give_away, fail, undo_a_par
 SELDOM: tuple[Rule, ...] = (cancel, kill_backend)
 
 
+@pytest.mark.attack(1, figure="20,000 statements with errors, cancels and killed backends")
+@pytest.mark.promise("tenants-apart", figure="20,000 statements")
 async def test_no_row_crosses(database: DatabaseUrls) -> None:
     """In at least twenty thousand statements, with errors, cancels and killed backends, no row crosses."""
     machine = await _played(database, STATEMENTS)

@@ -39,6 +39,7 @@ async def test_a_tenant_sees_only_its_own_row(opened: Database, two_tenants: Two
             assert [r["slug"] for r in await con.fetch("select slug from tenant")] == [tenant.slug]
 
 
+@pytest.mark.attack(7)
 async def test_without_a_tenant_a_query_raises(opened: Database, two_tenants: TwoTenants) -> None:
     """Neither plain SQL nor Piccolo can ask a tenant's table outside a session: both raise, and none reads zero rows."""
     async with opened.tenant(two_tenants.a.tenant_id):
@@ -125,6 +126,7 @@ async def test_a_failed_commit_leaves_the_pool_whole(opened: Database, two_tenan
     assert await usable(opened, "app") == POOL
 
 
+@pytest.mark.attack(2)
 async def test_a_role_or_setting_left_behind_is_gone_for_the_next(opened: Database, two_tenants: TwoTenants) -> None:
     """A tenant set for a whole connection does not reach whoever borrows it next."""
     for _ in range(POOL + 1):

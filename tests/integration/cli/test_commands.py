@@ -42,6 +42,8 @@ def stored_bytes(database: DatabaseUrls) -> bytes:
     return run_apart(dump())
 
 
+@pytest.mark.attack(21)
+@pytest.mark.promise("secrets-sealed")
 def test_a_tenant_is_set_up(aiops: Aiops, jira_config: Path, database: DatabaseUrls) -> None:
     """Tenant, connection and person are made; secret and password are shown once and stored nowhere in clear."""
     aiops("tenants", "create", "acme", "--name", "Acme Dental")
@@ -81,6 +83,7 @@ def test_import_counts_and_repeats(aiops: Aiops, tmp_path: Path) -> None:
     assert aiops("tickets", "import", file, "--tenant", "acme", "--json") == {"added": 0, "changed": 1, "unchanged": 1}
 
 
+@pytest.mark.attack(21)
 def test_a_key_of_a_model_is_sealed_wherever_it_stands(aiops: Aiops, tmp_path: Path, database: DatabaseUrls) -> None:
     """Keys inside a list of models are sealed, and one left out of a new list is not kept for another model."""
     aiops("tenants", "create", "acme")

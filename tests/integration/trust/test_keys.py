@@ -299,6 +299,7 @@ async def restored(
     await backup.close()
 
 
+@pytest.mark.attack(21)
 async def test_a_deleted_tenants_secrets_open_from_no_backup(
     restored: Database, two_tenants: TwoTenants, tmp_path: Path
 ) -> None:
@@ -460,6 +461,7 @@ async def test_keys_of_another_provider_are_refused_by_name(opened: Database, up
         await read_all(opened, Vault(upkeep.vault.keys.provider, "file"))
 
 
+@pytest.mark.promise("audit-whole")
 async def test_each_decryption_is_in_the_audit_trail(
     opened: Database, upkeep: Upkeep, two_tenants: TwoTenants, tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ async def with_people(http: httpx.AsyncClient, staff: Staff) -> dict[str, str]:
     }
 
 
+@pytest.mark.promise("routes-ask")
 async def test_every_route_but_the_public_ones_needs_a_session(http: httpx.AsyncClient, staff: Staff) -> None:
     """Each operation of the OpenAPI document answers the one 401 to whoever is not logged in."""
     found = await operations(http)
@@ -138,6 +139,7 @@ async def test_every_route_but_the_public_ones_needs_a_session(http: httpx.Async
     assert [status for status, _ in answers] == [401]
 
 
+@pytest.mark.promise("routes-ask")
 async def test_every_route_asks_for_a_permission_of_the_table(app: Litestar) -> None:
     """No route of the application is without a permission, and only the listed ones are public."""
     public = set()

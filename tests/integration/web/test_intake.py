@@ -108,6 +108,7 @@ async def test_a_proven_webhook_is_kept_whatever_it_says(
     assert len(bell.heard) == (state == "queued")
 
 
+@pytest.mark.attack(32)
 async def test_what_our_own_account_did_is_ignored(opened: Database, door: Door, database: DatabaseUrls) -> None:
     """A webhook caused by the connection's own account starts nothing."""
     async with opened.tenant(door.tenant.tenant_id) as con:
@@ -130,6 +131,9 @@ async def test_the_connection_chooses_what_starts_a_run(
     assert found == [("opened", "none"), ("updated", "run"), ("resolved", "run")]
 
 
+@pytest.mark.attack(9)
+@pytest.mark.attack(12)
+@pytest.mark.promise("sender-proven")
 async def test_every_refusal_is_the_same_to_the_byte(door: Door, doors: tuple[Door, Door], opened: Database) -> None:
     """Unknown address, other tool's address, other tenant's secret and every kind of bad proof answer one 401."""
     body, proof = webhook_body(), sign(door.connection.webhook_secret, webhook_body())
@@ -204,12 +208,14 @@ async def test_a_body_above_the_limit_is_refused(door: Door, opened: Database, a
     assert (await send(full)).status_code == 202
 
 
+@pytest.mark.attack(15)
 async def test_an_encoded_body_is_refused(door: Door) -> None:
     """A body with a content encoding is answered 415; ``identity`` is none."""
     assert (await door.post(webhook_body(), content_encoding="gzip")).status_code == 415
     assert (await door.post(webhook_body(), content_encoding="identity")).status_code == 202
 
 
+@pytest.mark.attack(10)
 async def test_the_same_webhook_again_is_the_first_one(opened: Database, door: Door, bell: Bell) -> None:
     """The sender's own id, or the same bytes without one, answers 202 with the first id and starts nothing more."""
     first = await door.post(webhook_body("T-1", revision="1"), x_postbox_id="same")
@@ -222,6 +228,7 @@ async def test_the_same_webhook_again_is_the_first_one(opened: Database, door: D
     assert len(await rows(opened, door)) == len(bell.heard) == 2
 
 
+@pytest.mark.attack(11)
 async def test_a_replay_under_a_new_id_is_the_first_one(opened: Database, door: Door) -> None:
     """Ticket, kind and revision are a second key, since a sender's id is not signed."""
     sent = [await door.post(webhook_body("T-1", revision="1"), x_postbox_id=f"id-{n}") for n in range(3)]
@@ -241,6 +248,7 @@ async def test_a_hundred_at_once_are_one_delivery(opened: Database, door: Door) 
     assert {(a.status_code, a.json()["delivery_id"]) for a in answers} == {(202, str(row["delivery_id"]))}
 
 
+@pytest.mark.attack(13)
 async def test_what_one_connection_got_is_new_to_another(opened: Database, doors: tuple[Door, Door]) -> None:
     """The same ids and bytes at another tenant's endpoint are that tenant's own delivery, whatever the body claims."""
     body = webhook_body("T-1", revision="1", tenant_id=str(doors[1].tenant.tenant_id))
@@ -367,6 +375,7 @@ async def test_a_plugin_that_is_gone_is_our_fault(opened: Database, door: Door, 
     assert (await door.http.post(path, content=b"{}")).status_code == 503
 
 
+@pytest.mark.promise("committed-before-2xx")
 async def test_a_busy_database_is_never_a_false_success(opened: Database, door: Door) -> None:
     """With every connection taken the sender is told to come again, and nothing is stored."""
     assert (await door.post(webhook_body("T-1"))).status_code == 202
@@ -415,6 +424,7 @@ HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(body=BODIES, sender_id=HEADER)
+@pytest.mark.attack(14)
 async def test_no_body_makes_the_host_fail(door: Door, body: bytes, sender_id: str) -> None:
     """Whatever a proven sender sends is kept with 202; whatever an unproven one sends is the one 401."""
     proven = await door.post(body, x_postbox_id=sender_id)

@@ -51,6 +51,8 @@ async def test_a_login_opens_a_session_by_token_and_by_cookie(http: httpx.AsyncC
 
 
 @pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.attack(27)
+@pytest.mark.promise("sessions")
 async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
     settings: Settings, plugins: PluginManager, opened: Database, vault: Vault, bell: Bell, *, secure: bool
 ) -> None:
@@ -75,6 +77,7 @@ async def test_a_refused_login_does_not_say_why(http: httpx.AsyncClient) -> None
     assert "set-cookie" not in wrong.headers
 
 
+@pytest.mark.attack(28)
 async def test_five_wrong_passwords_lock_the_person_out_for_a_while(
     http: httpx.AsyncClient, database: DatabaseUrls
 ) -> None:
@@ -90,6 +93,7 @@ async def test_five_wrong_passwords_lock_the_person_out_for_a_while(
     assert (await log_in(http)).status_code == 200
 
 
+@pytest.mark.promise("sessions")
 async def test_a_logout_ends_the_session(http: httpx.AsyncClient) -> None:
     """After a logout the token opens nothing, and the browser is told to forget the cookie."""
     token, other = (await log_in(http)).json()["token"], (await log_in(http)).json()["token"]
@@ -99,6 +103,7 @@ async def test_a_logout_ends_the_session(http: httpx.AsyncClient) -> None:
     assert (await status_of(http, token), await status_of(http, other)) == (401, 200)
 
 
+@pytest.mark.attack(28)
 async def test_a_login_ends_the_browsers_former_session(http: httpx.AsyncClient) -> None:
     """A browser that logs in again gets a new token, and its former one is dead."""
     before = (await log_in(http)).json()["token"]
@@ -120,6 +125,8 @@ async def test_a_login_ends_the_browsers_former_session(http: httpx.AsyncClient)
     ],
     ids=["its whole life", "idle"],
 )
+@pytest.mark.attack(28)
+@pytest.mark.promise("sessions")
 async def test_a_session_ends_by_itself(http: httpx.AsyncClient, database: DatabaseUrls, aged: str) -> None:
     """A session ends after twelve hours, and after half an hour in which nobody used it."""
     token = (await log_in(http)).json()["token"]
@@ -146,6 +153,7 @@ async def test_a_new_password_ends_every_session(http: httpx.AsyncClient, opened
     assert (await log_in(http, PASSWORD + "2")).status_code == 200
 
 
+@pytest.mark.attack(21)
 async def test_no_token_is_stored(http: httpx.AsyncClient, opened: Database, database: DatabaseUrls) -> None:
     """The database holds neither the password nor the token, and the application role cannot read the tables."""
     token = (await log_in(http)).json()["token"]
@@ -187,6 +195,7 @@ async def test_bearer_wins_over_the_cookie(http: httpx.AsyncClient, opened: Data
     ],
     ids=["nothing", "other site", "longer name", "other scheme", "null", "other site with header", "own", "header"],
 )
+@pytest.mark.attack(27)
 async def test_a_change_by_cookie_needs_one_of_our_pages(
     http: httpx.AsyncClient, headers: dict[str, str], status: int
 ) -> None:

@@ -127,6 +127,8 @@ STALLS = {
 }
 
 
+@pytest.mark.attack(16)
+@pytest.mark.promise("slow-senders")
 def test_a_sender_that_stalls_is_closed(start: Start) -> None:
     """A connection whose request does not arrive within the deadline is closed; one that stalls in a body hears why."""
     host = start(TEST_READ_SECONDS="0.3")
@@ -151,6 +153,7 @@ def test_a_line_between_two_requests_does_not_keep_a_connection(start: Start) ->
         assert until_closed(idle) == b""
 
 
+@pytest.mark.promise("slow-senders")
 def test_a_large_head_is_refused(start: Start) -> None:
     """A request whose head exceeds 32 KiB is answered 431 as a problem and closed, even if the head never ends."""
     host = start()
@@ -236,6 +239,7 @@ def _bypass(database: DatabaseUrls) -> tuple[list[str], str]:
     ],
     ids=["superuser", "member of the owner", "bypasses policies"],
 )
+@pytest.mark.attack(3)
 async def test_a_bad_role_is_refused_before_a_port_opens(
     database: DatabaseUrls,
     key: Path,

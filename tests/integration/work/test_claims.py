@@ -135,6 +135,7 @@ async def test_a_retry_waits_for_its_time(board: Board, tenant: TenantRow) -> No
     assert (again.attempt, again.tries) == (2, 2)
 
 
+@pytest.mark.attack(34)
 async def test_tenants_take_turns(board: Board, two_tenants: TwoTenants) -> None:
     """A tenant with a few deliveries is served among the first, however many another one has."""
     noisy, quiet = two_tenants
@@ -149,6 +150,7 @@ async def test_tenants_take_turns(board: Board, two_tenants: TwoTenants) -> None
     assert {d.id for d in due if d.tenant_id == quiet.tenant_id} == wanted
 
 
+@pytest.mark.attack(34)
 async def test_who_runs_much_waits(board: Board, two_tenants: TwoTenants) -> None:
     """Work already running counts: the tenant with less of it comes first."""
     busy, idle = two_tenants

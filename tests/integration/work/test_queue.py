@@ -66,6 +66,7 @@ async def test_a_wake_up_arrives(clean_redis: str) -> None:
     await waker.aclose()
 
 
+@pytest.mark.attack(21)
 async def test_redis_holds_nothing_but_ids(clean_redis: str) -> None:
     """A queued wake-up carries the two ids and no other content."""
     waker = ArqWaker(clean_redis)
@@ -85,6 +86,7 @@ async def test_redis_holds_nothing_but_ids(clean_redis: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["pickle", "junk", "other arguments", "no ids"])
+@pytest.mark.attack(29)
 async def test_a_poisoned_queue_runs_no_code(clean_redis: str, tmp_path: Path, what: str) -> None:
     """A pickle or junk in the queue is dropped, executes nothing, and the next wake-up is heard."""
     mark = tmp_path / "executed"

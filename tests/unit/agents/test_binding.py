@@ -113,6 +113,7 @@ async def test_no_name_of_a_model_leads_elsewhere(protocol: str) -> None:
     protocol=st.sampled_from(sorted(ADDRESSES)),
     name=st.text(alphabet=string.ascii_letters + string.digits + "/:@.-_%?#&= \\", max_size=40),
 )
+@pytest.mark.attack(18, figure="200 names")
 async def test_no_made_up_name_leads_elsewhere(protocol: str, name: str) -> None:
     """Of two hundred random names none is sent anywhere but below the listed address."""
     check(await ask(protocol, name), protocol)

@@ -234,6 +234,7 @@ async def test_the_gathering_as_a_whole_is_bounded() -> None:
     assert draft.notices == ("Monitoring could not be searched: did not answer in 1 s.",)
 
 
+@pytest.mark.attack(25)
 async def test_a_writing_tool_is_never_called() -> None:
     """Gathering asks tools that read; one that writes stays untouched."""
     writer = ExtraTool(ToolResult(), effect="write")
@@ -309,6 +310,7 @@ async def test_what_a_model_says_itself_is_kept() -> None:
     assert _claims(draft, "similar") == ["T-101 was a stopped spooler."]
 
 
+@pytest.mark.attack(24)
 async def test_claims_without_evidence_do_not_reach_the_note() -> None:
     """Citations to nothing go, with their claim outside the next steps; a claimed deed goes everywhere."""
     answer = note(
@@ -370,6 +372,8 @@ SAY The quotation is over.
 [1] is proof"""
 
 
+@pytest.mark.attack(23)
+@pytest.mark.promise("model-has-no-hands")
 async def test_a_model_that_obeys_the_attacker_changes_nothing() -> None:
     """With a model that follows every order in the ticket, tools, calls and note are as without the orders."""
     hostile = Ticket(id=TICKET.id, title=TICKET.title, description=f"{TICKET.description}\n{ATTACK}")

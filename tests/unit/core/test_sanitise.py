@@ -254,6 +254,7 @@ def test_address_hidden_by_invisible_characters_is_found() -> None:
 @example("[http:/](/evil.example)")
 @example("]data:text/html,")
 @example("_javascript:http")
+@pytest.mark.attack(24)
 def test_no_foreign_address_survives(text: str) -> None:
     """However an address is spelt, cut up or wrapped, none of a host off the list is left; again changes nothing."""
     shown = without_foreign_links(clean_text(text), HOSTS)

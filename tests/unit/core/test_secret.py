@@ -81,12 +81,14 @@ REFUSED: dict[str, Callable[[Secret], Any]] = {
 
 
 @pytest.mark.parametrize("way", SHOWN)
+@pytest.mark.attack(22)
 def test_printing_shows_no_plaintext(way: str) -> None:
     """However a secret is printed, logged or put into a text, its plaintext is not in it."""
     assert PLAINTEXT not in str(SHOWN[way](SECRET))
 
 
 @pytest.mark.parametrize("way", REFUSED)
+@pytest.mark.attack(22)
 def test_carrying_it_off_is_refused(way: str) -> None:
     """A secret is neither pickled, copied nor encoded, alone or inside of something."""
     with pytest.raises(TypeError):

@@ -104,6 +104,7 @@ def test_any_of_several_signatures_is_accepted() -> None:
         (" ".join(["v1,AAAA"] * MAX_SIGNATURES + [SIGNATURE]), "header-malformed"),
     ],
 )
+@pytest.mark.attack(9)
 def test_wrong_signature_header_is_refused(signature: str | None, check: str) -> None:
     """A signature that is missing, cut, of another version, too long, too many or not ASCII is refused."""
     with pytest.raises(WebhookRejected) as error:
@@ -128,6 +129,7 @@ def test_signed_time_within_the_tolerance_is_accepted(seconds: int) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-100_000, -301, 301, 100_000])
+@pytest.mark.attack(10)
 def test_signed_time_outside_the_tolerance_is_refused(seconds: int) -> None:
     """A replay, or a clock that is off by more, is refused by name."""
     with pytest.raises(WebhookRejected) as error:
@@ -203,6 +205,8 @@ def test_errors_name_the_header_and_no_secret() -> None:
 
 
 @given(st.integers(0, len(HEX_BODY) * 8 - 1))
+@pytest.mark.attack(9)
+@pytest.mark.promise("sender-proven")
 def test_one_flipped_bit_of_the_body_is_refused(bit: int) -> None:
     """Any single bit changed in the body is noticed."""
     body = bytearray(HEX_BODY)
@@ -224,6 +228,7 @@ def test_one_changed_character_of_the_signature_is_refused(at: int, character: s
 
 
 @given(st.text(max_size=200), st.binary(max_size=50), st.text(max_size=20))
+@pytest.mark.attack(9)
 def test_random_headers_are_refused_and_raise_nothing_else(header: str, body: bytes, stamp: str) -> None:
     """Whatever stands in the headers, the answer is a refusal."""
     for attempt in (

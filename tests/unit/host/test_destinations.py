@@ -22,6 +22,7 @@ PUBLIC = ("1.1.1.1", "8.8.8.8", "100.63.255.255", "172.32.0.1", "192.0.1.1", "26
 
 
 @pytest.mark.parametrize("address", SPECIAL)
+@pytest.mark.attack(17)
 def test_special_addresses_are_refused(address: str) -> None:
     """Private, local, reserved and wrapped addresses are not called, and the refusal names what the operator may set."""
     with pytest.raises(AddressDenied, match="AIOPS_EGRESS_PRIVATE="):
@@ -81,6 +82,7 @@ async def test_one_forbidden_answer_refuses_the_name(monkeypatch: pytest.MonkeyP
         await VettingResolver(Destinations(), plain=False).resolve("two-faced.example", 443)
 
 
+@pytest.mark.attack(17)
 async def test_what_was_vetted_is_what_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that answers differently the second time is vetted the second time; the result carries addresses only."""
     _answers(monkeypatch, [["1.1.1.1"], ["127.0.0.1"]])

@@ -76,6 +76,7 @@ async def test_an_answer_too_large_is_told(canary: Canary) -> None:
         assert denied == told
 
 
+@pytest.mark.attack(15)
 async def test_a_zip_bomb_is_cut_off_by_what_it_unpacks_to(canary: Canary) -> None:
     """The bound counts decoded bytes: 64 MiB packed into 64 KiB are not read."""
     packed = gzip.compress(bytes(64 * 1024 * 1024))
@@ -191,6 +192,7 @@ def spellings(port: int) -> list[str]:
     return [s + u + h + t for s, u, h, t in itertools.product(schemes, users, hosts, tails)]
 
 
+@pytest.mark.attack(17, figure="more than 2,000 spellings")
 async def test_no_spelling_of_a_forbidden_address_is_called(canary: Canary) -> None:
     """Two thousand and more ways to write this machine's address: none is connected to, each is refused before."""
     http = GuardedHttp.open(Destinations(), total_seconds=5)

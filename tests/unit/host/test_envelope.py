@@ -72,6 +72,7 @@ def test_what_is_sealed_opens(key: bytes, context: bytes, plaintext: bytes) -> N
     assert len(sealed) == len(plaintext) + OVERHEAD
 
 
+@pytest.mark.promise("secrets-sealed")
 def test_each_byte_of_a_seal_counts() -> None:
     """A seal with any single bit changed, or cut at any place, does not open."""
     sealed = seal(KEY, b"here", b"s3cret")
@@ -109,6 +110,7 @@ def test_a_blob_forged_for_two_keys_opens_under_one_at_most() -> None:
 
 
 @pytest.mark.attack(20, figure="10,000 seals; 1,000,000 by `python benchmarks/seals.py`")
+@pytest.mark.attack(20, figure="10,000 seals; a million by the benchmark")
 def test_no_two_seals_share_key_and_nonce() -> None:
     """Ten thousand seals of one text under one key have ten thousand pairs of derived key and nonce."""
     seen = set()

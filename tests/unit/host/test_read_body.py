@@ -46,6 +46,7 @@ async def test_what_announces_too_much_is_not_read() -> None:
     assert await status_of(read_body({"content-encoding": "gzip"}, never, 4)) == (415, "encoded")
 
 
+@pytest.mark.promise("slow-senders")
 async def test_what_grows_too_large_is_not_read_on() -> None:
     """A body without a length is refused at the chunk that exceeds the limit, be it the last one or one of many."""
     assert await status_of(read_body({}, chunks(b"abc", b"de", last=False), 4)) == (413, "too-large")
