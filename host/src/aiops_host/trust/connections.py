@@ -305,20 +305,18 @@ async def load_settings(
 
     Raises:
         ConfigInvalid: A stored configuration does not fit the installed plugin.
+        KeyProviderUnavailable: The key provider does not answer.
     """
-    loaded = []
     async with database.tenant(tenant_id) as con:
-        for record in await stored.settings_of(con, kind):
-            if not record.enabled or record.name not in _specs(registry, kind):
-                continue
-            config_type = _config_type(registry, kind, record.name)
-            sealed = await stored.newest_secrets(con, kind, record.name)
-            await reader.prepare(database, tenant_id, [s.sealed for s in sealed])
-            handles = {s.name: reader.handle(tenant_id, s) for s in sealed}
-            config = load_config(config_type, record.config, declared(config_type, handles))
-            loaded.append(
-                LoadedSetting(name=record.name, position=record.position, version=record.version, config=config)
-            )
+        records = [r for r in await stored.settings_of(con, kind) if r.enabled and r.name in _specs(registry, kind)]
+        sealed = {r.name: await stored.newest_secrets(con, kind, r.name) for r in records}
+    await reader.prepare(database, tenant_id, [s.sealed for own in sealed.values() for s in own])
+    loaded = []
+    for record in records:
+        config_type = _config_type(registry, kind, record.name)
+        handles = {s.name: reader.handle(tenant_id, s) for s in sealed[record.name]}
+        config = load_config(config_type, record.config, declared(config_type, handles))
+        loaded.append(LoadedSetting(name=record.name, position=record.position, version=record.version, config=config))
     return loaded
 
 

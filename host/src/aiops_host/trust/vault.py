@@ -6,6 +6,7 @@ tried.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
@@ -41,6 +42,9 @@ __all__ = [
     "create_key_file",
 ]
 
+HEALTH_SECONDS = 2.0
+"""Anybody may ask for the host's readiness, and a provider may be across a network."""
+
 
 class Vault:
     """Seals and opens secrets with the data keys that one provider wraps."""
@@ -50,6 +54,7 @@ class Vault:
         self.keys = Keyring(provider, provider_name)
         self.opened: Callable[[SecretName], None] = lambda _name: None
         """Told of every decryption."""
+        self._health: tuple[float, Health] | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -99,8 +104,11 @@ class Vault:
         return plaintext
 
     async def check(self) -> Health:
-        """Say whether keys can be wrapped and unwrapped now."""
-        return await self.keys.provider.check_health()
+        """Say whether keys can be wrapped and unwrapped; whoever asks often gets the answer of a moment ago."""
+        now = time.monotonic()
+        if self._health is None or now >= self._health[0]:
+            self._health = now + HEALTH_SECONDS, await self.keys.provider.check_health()
+        return self._health[1]
 
     async def aclose(self) -> None:
         """Release what the provider holds."""

@@ -14,7 +14,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response.base import ASGIResponse
 
-from aiops_core.errors import AiopsError, ConfigInvalid
+from aiops_core.errors import AiopsError, ConfigInvalid, KeyProviderRefused, KeyProviderUnavailable
 from aiops_core.registry import UnknownContribution
 from aiops_host.data.budgets import UnknownBudget
 from aiops_host.data.connections import ConnectionRefused, UnknownConnection
@@ -39,6 +39,7 @@ from aiops_host.trust.sessions import CodeNeeded, CodeRefused, LoginRefused, Unk
 from aiops_host.trust.tenancy import DeletionRefused
 from aiops_host.trust.tokens import TokenRefused
 from aiops_host.trust.totp import FactorMissing, FactorRefused
+from aiops_host.trust.vault import SecretUnreadable
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +114,9 @@ _KNOWN: dict[type[AiopsError], tuple[int, str]] = {
     ProviderRefused: (401, "provider-refused"),
     NotInvited: (401, "not-invited"),
     ProviderAway: (503, "provider-away"),
+    KeyProviderUnavailable: (503, "key-provider-away"),
+    KeyProviderRefused: (409, "key-provider-refused"),
+    SecretUnreadable: (409, "secret-unreadable"),
     TooManyAttempts: (429, "too-many-attempts"),
 }
 
@@ -186,6 +190,8 @@ def _ours(_: Request[Any, Any, Any], error: AiopsError) -> Response[bytes]:
         return answer(Problem(status=500, code="internal", detail=_DETAILS[500]))
     status, code = known
     headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+    if isinstance(error, KeyProviderUnavailable):
+        headers["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(error, TooManyAttempts):
         headers["Retry-After"] = str(error.retry_after)
     fields = [FieldProblem(*named.groups())] if isinstance(error, ConfigInvalid) and (named := _named(error)) else []

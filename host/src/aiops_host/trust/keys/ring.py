@@ -38,6 +38,8 @@ HELD_SECONDS = 300.0
 """A key is used no longer after it was last unwrapped."""
 RENEW_SECONDS = 150.0
 TRY_AGAIN_SECONDS = 10.0
+RENEWALS_AT_A_TIME = 4
+"""Each takes a connection of the pool for a moment, and keys loaded together would all be renewed together."""
 AT_HAND = 4096
 """Keys held for whoever asked for them and has made no handle yet."""
 
@@ -98,6 +100,7 @@ class Keyring:
         self._at_hand: OrderedDict[KeyName, DataKey] = OrderedDict()
         self._unwrapping: dict[KeyName, Lock] = {}
         self._renewals: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(RENEWALS_AT_A_TIME)
         self._away = False
 
     def held(self, name: KeyName) -> DataKey | None:
@@ -212,9 +215,10 @@ class Keyring:
     async def _renew(self, database: Database, key: DataKey) -> None:
         wait = RENEW_SECONDS
         try:
-            found = await _read(database, key.name)
-            if found is not None:
-                key.renew(await self.unwrap(found))
+            async with self._turns:
+                found = await _read(database, key.name)
+                if found is not None:
+                    key.renew(await self.unwrap(found))
             self._away = False
         except _AWAY as error:
             wait = TRY_AGAIN_SECONDS
