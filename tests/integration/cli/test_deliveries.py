@@ -95,6 +95,17 @@ def test_a_delivery_of_a_paused_connection_says_what_it_waits_for(aiops: Aiops, 
     assert aiops("deliveries", "show", queued, "--tenant", "acme", "--json")["delivery"]["waits_for"] is None
 
 
+def test_work_of_a_suspended_tenant_says_that_it_waits(aiops: Aiops, delivered: Any) -> None:
+    """The list, the delivery and a replay each say that nothing happens until the tenant is resumed."""
+    queued, done = delivered("queued"), delivered("done")
+    aiops("tenants", "suspend", "acme")
+    assert "what is queued waits until `aiops tenants resume acme`" in aiops("deliveries", "list", "--tenant", "acme")
+    assert "waits because its tenant is suspended" in aiops("deliveries", "show", queued, "--tenant", "acme")
+    assert "It waits: the tenant is suspended" in aiops("deliveries", "replay", done, "--tenant", "acme")
+    aiops("tenants", "resume", "acme")
+    assert "suspended" not in aiops("deliveries", "list", "--tenant", "acme")
+
+
 def test_a_ticket_is_found_however_it_is_written(aiops: Aiops, delivered: Any) -> None:
     """An id typed in small letters finds the ticket the tool writes in capitals."""
     found = delivered("done")

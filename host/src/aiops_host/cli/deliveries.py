@@ -162,6 +162,8 @@ def replay(delivery_id: UUID, slug: str, dry_run: bool, post_again: bool, as_jso
         print_json(queued)
     else:
         click.echo(f"delivery {queued.id} is queued; see: aiops deliveries show {queued.id} --tenant {slug}")
+        if queued.suspended:
+            click.echo(f"It waits: the tenant is suspended until `aiops tenants resume {slug}`.")
 
 
 def main(argv: Sequence[str]) -> int:
