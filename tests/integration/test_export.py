@@ -47,6 +47,7 @@ async def exported(opened: Database, tenant_id: UUID) -> dict[str, Any]:
     return found | {"manifest": json.loads(files["manifest.json"]), "text": "\n".join(files.values())}
 
 
+@pytest.mark.promise("export-whole")
 async def test_every_row_of_every_table_is_in_the_archive(opened: Database, superuser: asyncpg.Connection) -> None:
     """Each table of tenants is a file with exactly this tenant's rows; a table added later is there at once."""
     await superuser.execute(
@@ -72,6 +73,7 @@ async def test_every_row_of_every_table_is_in_the_archive(opened: Database, supe
 
 
 @pytest.mark.attack(21)
+@pytest.mark.promise("export-whole")
 async def test_no_secret_is_in_the_archive(
     opened: Database, superuser: asyncpg.Connection, two_tenants: TwoTenants, tmp_path: Path
 ) -> None:
@@ -102,6 +104,7 @@ async def test_what_may_hold_a_secret_was_looked_at(opened: Database, two_tenant
     assert there >= export.OPEN_COLUMNS
 
 
+@pytest.mark.promise("export-whole")
 async def test_a_column_nobody_looked_at_is_left_out(
     opened: Database, superuser: asyncpg.Connection, two_tenants: TwoTenants
 ) -> None:

@@ -90,6 +90,7 @@ async def due(opened: Database) -> list[UUID]:
         return [one.id for one in await claims.due(con, 10)]
 
 
+@pytest.mark.promise("tenant-gone")
 async def test_a_deleted_tenant_leaves_no_row(opened: Database, superuser: asyncpg.Connection, vault: Vault) -> None:
     """No table with a tenant_id keeps a row of it but its audit trail; the other tenant keeps every row."""
     ours, theirs = uuid4(), uuid4()
@@ -109,6 +110,7 @@ async def test_a_deleted_tenant_leaves_no_row(opened: Database, superuser: async
         await tenants.by_slug(opened, slug)
 
 
+@pytest.mark.promise("tenant-gone")
 async def test_secrets_of_a_deleted_tenant_open_from_no_backup(
     opened: Database, superuser: asyncpg.Connection, vault: Vault, tmp_path: Path, *, two_tenants: TwoTenants
 ) -> None:
@@ -175,6 +177,7 @@ async def started(environment: dict[str, str], *arguments: str) -> subprocess.Co
     return await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, check=False)
 
 
+@pytest.mark.promise("tenant-gone")
 @pytest.mark.parametrize(
     ("moment", "times"), [("keys-destroyed", 1), ("tenant-rows-removed", 1), ("tenant-rows-removed", 9)]
 )
@@ -236,6 +239,7 @@ async def test_each_act_is_in_the_trail_also_after_the_end(
     assert [e.act for e in reversed(own)] == ["tenant.change", "tenant.export"]
 
 
+@pytest.mark.promise("suspension")
 async def test_work_of_a_suspended_tenant_waits(opened: Database, vault: Vault, two_tenants: TwoTenants) -> None:
     """Nobody takes up its deliveries, replayed ones neither, and the list says why; resumed, all of it is due."""
     tenant_id = two_tenants.a.tenant_id
@@ -254,6 +258,7 @@ async def test_work_of_a_suspended_tenant_waits(opened: Database, vault: Vault, 
     assert [d.suspended for d in (await list_(opened, tenant_id, Filters())).items] == [False, False]
 
 
+@pytest.mark.promise("suspension")
 async def test_what_was_about_to_be_taken_up_waits_too(opened: Database, vault: Vault, two_tenants: TwoTenants) -> None:
     """A worker that listed a delivery before its tenant was suspended, or its connection paused, does not get it."""
     tenant_id = two_tenants.a.tenant_id

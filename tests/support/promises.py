@@ -104,6 +104,30 @@ PROMISES: Mapping[str, Promise] = {
         "the note has them again.",
         "Names and free text are not recognised. What a person writes in other ways passes.",
     ),
+    "tenant-gone": Promise(
+        "A deleted tenant leaves no row but its audit trail, and none of its secrets opens again, in no backup either.",
+        "A copy of the key file from before the deletion still opens a backup from before it.",
+    ),
+    "export-whole": Promise(
+        "An export holds every row of its tenant, nobody else's, and no secret in whatever form.",
+        "Rows that are written while it is made may be in it or not.",
+    ),
+    "suspension": Promise(
+        "Nothing is taken up for a suspended tenant, and none of its webhooks is lost.",
+        "What a worker works on already ends by itself.",
+    ),
+    "secret-overlap": Promise(
+        "A replaced webhook secret counts until its overlap ends, two at most, and not a moment longer.",
+        "A change of the overlap reaches other processes of the host within a minute.",
+    ),
+    "networks": Promise(
+        "Where networks are listed for a webhook address, a webhook from elsewhere is refused, whatever it proves.",
+        "Behind a proxy `AIOPS_TRUSTED_PROXIES` has to name it. A change reaches other processes within a minute.",
+    ),
+    "refusals-explained": Promise(
+        "The last twenty webhooks an address refused are explained, with names of headers and no value of anything.",
+        "Like ones within a second are counted in one; a process that is killed loses its last second.",
+    ),
     "plugins-gated": Promise(
         "A plugin that brings a `.pth` file is refused, and every installed distribution is listed in a bill of materials.",
         "An installed plugin runs with the host's rights: installing one is trusting it.",

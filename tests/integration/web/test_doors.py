@@ -76,6 +76,7 @@ async def endpoint(http: httpx.AsyncClient, staff: Staff, door: Door) -> dict[st
     return found
 
 
+@pytest.mark.promise("secret-overlap")
 async def test_a_rotated_secret_and_the_one_before_are_both_accepted(
     http: httpx.AsyncClient, staff: Staff, door: Door
 ) -> None:
@@ -95,6 +96,7 @@ async def test_a_rotated_secret_and_the_one_before_are_both_accepted(
     assert made["webhook_secret"] not in str(shown)
 
 
+@pytest.mark.promise("secret-overlap")
 async def test_a_secret_is_refused_from_the_moment_it_expires(
     http: httpx.AsyncClient, staff: Staff, door: Door, receiver: Receiver
 ) -> None:
@@ -114,6 +116,7 @@ async def test_an_expired_secret_is_not_even_loaded(door: Door, receiver: Receiv
     assert not await accepts(receiver, door, door.connection.webhook_secret, past)
 
 
+@pytest.mark.promise("secret-overlap")
 async def test_two_secrets_before_the_newest_stay_valid_and_no_more(
     http: httpx.AsyncClient, staff: Staff, door: Door, receiver: Receiver
 ) -> None:
@@ -177,6 +180,7 @@ async def post_from(app: Litestar, door: Door, client: str, **headers: str) -> i
         return answer.status_code
 
 
+@pytest.mark.promise("networks")
 async def test_only_the_networks_listed_may_post(
     app: Litestar, http: httpx.AsyncClient, staff: Staff, door: Door, doors: tuple[Door, Door]
 ) -> None:
@@ -191,6 +195,7 @@ async def test_only_the_networks_listed_may_post(
     assert await post_from(app, door, "198.51.100.8") == 202
 
 
+@pytest.mark.promise("networks")
 async def test_a_sender_cannot_claim_a_network(
     app: Litestar, http: httpx.AsyncClient, staff: Staff, door: Door
 ) -> None:
@@ -222,6 +227,7 @@ async def explained(http: httpx.AsyncClient, staff: Staff, door: Door) -> dict[s
     return found
 
 
+@pytest.mark.promise("refusals-explained")
 async def test_each_refusal_is_explained(
     http: httpx.AsyncClient, staff: Staff, door: Door, receiver: Receiver, opened: Database
 ) -> None:
@@ -250,6 +256,7 @@ async def test_each_refusal_is_explained(
     assert found["refusals"][-1]["what"] == f"The header {SIGNATURE} is missing."
 
 
+@pytest.mark.promise("refusals-explained")
 async def test_of_a_refused_webhook_only_names_are_kept(
     http: httpx.AsyncClient, staff: Staff, door: Door, receiver: Receiver, opened: Database
 ) -> None:
@@ -275,6 +282,7 @@ async def test_of_a_refused_webhook_only_names_are_kept(
         assert hidden not in stored
 
 
+@pytest.mark.promise("refusals-explained")
 async def test_a_flood_of_refusals_is_kept_small(
     http: httpx.AsyncClient, staff: Staff, door: Door, opened: Database
 ) -> None:

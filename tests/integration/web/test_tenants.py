@@ -66,6 +66,7 @@ async def test_roles_bound_the_life_of_a_tenant(
     assert (await http.request(method, address, headers=staff.admin_b, json=body)).status_code in (403, 404)
 
 
+@pytest.mark.promise("suspension")
 async def test_webhooks_of_a_suspended_tenant_are_stored_and_wait(
     http: httpx.AsyncClient, staff: Staff, door: Door
 ) -> None:
