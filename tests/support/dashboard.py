@@ -102,6 +102,38 @@ class Dashboard:
         state = "ok" if ok else "failed"
         self._execute("update probe set state = $1, result = $2 where state = 'queued'", state, result)
 
+    def answer_key_test(self, email: str, *, ok: bool, result: str) -> None:
+        """Answer the test of the key that this person's tenant entered, as a worker would."""
+        theirs = "(select m.tenant_id from membership m join app_user u using (user_id) where u.email = $1)"
+        self._execute(
+            f"update llm_key set state = $2 where tenant_id in {theirs} and state = 'trying'",  # noqa: S608 - constant
+            email,
+            "live" if ok else "refused",
+        )
+        self._execute(
+            f"update probe set state = $2, result = $3 where tenant_id in {theirs} and state = 'queued'",  # noqa: S608
+            email,
+            "ok" if ok else "failed",
+            result,
+        )
+
+    def use_model(self, tenant: str, *, calls: int, cost: float, budget: float | None = None) -> None:
+        """Put calls into a tenant's ledger, as a worker would, and set a monthly budget in USD where one is given."""
+        whose = self.tenant_ids[tenant]
+        if budget is not None:
+            self._execute(
+                "insert into llm_budget (tenant_id, set_by, period, usd) values ($1, 'operator', 'month', $2)", whose, budget
+            )
+        self._execute(
+            "insert into llm_usage as u (tenant_id, day, agent, provider, model, calls, prompt_tokens, cost_usd) "
+            "values ($1, (now() at time zone 'utc')::date, 'enhance', 'openai', 'gpt-4o-mini', $2, 1000, $3) "
+            "on conflict (tenant_id, day, agent, provider, model) do update "
+            "set calls = u.calls + excluded.calls, cost_usd = u.cost_usd + excluded.cost_usd",
+            whose,
+            calls,
+            cost,
+        )
+
     def change(self, delivery_id: UUID, **columns: Any) -> None:
         """Set columns of a delivery, as the worker would."""
         changes = ", ".join(f"{name} = ${number}" for number, name in enumerate(columns, 2))

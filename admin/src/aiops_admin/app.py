@@ -23,7 +23,7 @@ from aiops_admin.client import ApiAway
 from aiops_admin.downloads import ExportHandler
 from aiops_admin.headers import CompressAssets, SecurityHeaders
 from aiops_admin.login import HOME, HomeHandler, LoginHandler, LogoutHandler, NotFoundHandler, answer_away
-from aiops_admin.pages import connections, deliveries, health, plugins, runs, tenants
+from aiops_admin.pages import connections, deliveries, health, models, plugins, runs, tenants
 from aiops_admin.pages.frame import TITLE, Frame, page
 from aiops_admin.parts import XSRF_COOKIE, Parts, make_parts
 from aiops_admin.settings import AdminSettings
@@ -35,6 +35,7 @@ PAGES: dict[str, Callable[[Frame], Any]] = {
     HOME: deliveries.build,
     "/runs": runs.build,
     "/connections": connections.build,
+    "/models": models.build,
     "/tenants": tenants.build,
     "/health": health.build,
     "/plugins": plugins.build,

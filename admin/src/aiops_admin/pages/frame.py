@@ -33,6 +33,7 @@ PAGES = {
     "/deliveries": "Deliveries",
     "/runs": "Runs",
     "/connections": "Connections",
+    "/models": "Models",
     "/tenants": "Tenants",
     "/health": "Health",
     "/plugins": "Plugins",
