@@ -12,7 +12,7 @@ from tests.integration.web.conftest import Door, Staff
 from tests.support.postbox import SIGNATURE, sign, webhook_body
 
 from aiops_core import PluginManager, WebhookRejected, WebhookRequest
-from aiops_host.data import refusals
+from aiops_host.data import erasure, refusals
 from aiops_host.data.refusals import KEPT, Refusal
 from aiops_host.data.session import Database
 from aiops_host.settings import Settings
@@ -348,6 +348,18 @@ async def test_a_host_that_still_knows_a_deleted_connection_stores_nothing(
     assert await accepts(receiver, door, door.connection.webhook_secret)
     keeper = Doorkeeper(opened, Actor("person", "pat@example.com"), door.tenant.tenant_id)
     await keeper.delete(door.connection.connection_id, "front door")
+    with pytest.raises(WebhookRejected):
+        await receiver.receive("postbox", door.connection.endpoint_id, webhook(door.connection.webhook_secret))
+    async with opened.tenant(door.tenant.tenant_id) as con:
+        assert await con.fetchval("select count(*) from delivery") == 1
+
+
+async def test_a_host_that_still_knows_a_tenant_on_its_way_out_stores_nothing(
+    door: Door, receiver: Receiver, opened: Database
+) -> None:
+    """From the moment a deletion is begun no webhook is answered 202, by whichever process."""
+    assert await accepts(receiver, door, door.connection.webhook_secret)
+    await erasure.begin(opened, door.tenant.tenant_id)
     with pytest.raises(WebhookRejected):
         await receiver.receive("postbox", door.connection.endpoint_id, webhook(door.connection.webhook_secret))
     async with opened.tenant(door.tenant.tenant_id) as con:

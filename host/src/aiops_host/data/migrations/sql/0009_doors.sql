@@ -129,9 +129,10 @@ declare
     kept uuid[];
 begin
     perform set_config('app.current_tenant_id', for_tenant::text, true);
-    -- A host may know an address for a minute after its connection was deleted.
-    if exists (select from public.connection c
-               where c.tenant_id = for_tenant and c.connection_id = any(connections) and c.state = 'deleted') then
+    -- A host may know an address for a minute after its connection was deleted, or its tenant's deletion was begun.
+    if exists (select from public.connection c join public.tenant t on t.tenant_id = c.tenant_id
+               where c.tenant_id = for_tenant and c.connection_id = any(connections)
+                 and (c.state = 'deleted' or t.state = 'deleting')) then
         raise foreign_key_violation using message = 'the connection was deleted';
     end if;
     with stored as (
