@@ -336,9 +336,10 @@ class Run:
         waiting, seen = [page.url, f"{origin}/?tenant={TENANT}"], set()
         while waiting and len(seen) < MOST_PAGES:
             url = waiting.pop(0)
-            if url in seen or not url.startswith(origin) or "logout" in url:
+            shape = ONE_OF_MANY.sub("", url)
+            if shape in seen or not url.startswith(origin) or "logout" in url:
                 continue
-            seen.add(url)
+            seen.add(shape)
             answer = page.goto(url)
             page.wait_for_load_state("networkidle")
             source = answer.text() if answer else ""
@@ -383,6 +384,8 @@ class Run:
                     self.scene.saw("database files", file.read_bytes())
 
 
+ONE_OF_MANY = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|OPS-[0-9]+|(?<==)[^&]+")
+"""What differs between pages of one kind: ids, and what stands behind a question mark."""
 TOKEN = re.compile(r'"token":\s*"([A-Za-z0-9_=-]{20,}(?:\.[A-Za-z0-9_-]+)?)"')
 
 
