@@ -82,7 +82,6 @@ async def count(desk: ModelDesk, tenant: TenantRow, table: str) -> int:
 
 @pytest.mark.attack(25, figure=50)
 @pytest.mark.parametrize("limits", [{"tokens": 60_000}, {"usd": 20.0}])
-@pytest.mark.attack(25)
 async def test_fifty_calls_side_by_side_never_overshoot(
     desk: ModelDesk, tenant: TenantRow, stub: LLMStub, limits: dict[str, float]
 ) -> None:

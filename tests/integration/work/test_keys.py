@@ -181,7 +181,6 @@ async def test_a_live_key_that_fails_its_test_stays(
 
 
 @pytest.mark.attack(18, figure=5)
-@pytest.mark.attack(18)
 async def test_each_server_sees_its_tenants_key_on_every_path(
     desk: ModelDesk, two_tenants: TwoTenants, three: dict[str, LLMStub], monkeypatch: pytest.MonkeyPatch
 ) -> None:

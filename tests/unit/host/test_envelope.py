@@ -110,7 +110,6 @@ def test_a_blob_forged_for_two_keys_opens_under_one_at_most() -> None:
 
 
 @pytest.mark.attack(20, figure="10,000 seals; 1,000,000 by `python benchmarks/seals.py`")
-@pytest.mark.attack(20, figure="10,000 seals; a million by the benchmark")
 def test_no_two_seals_share_key_and_nonce() -> None:
     """Ten thousand seals of one text under one key have ten thousand pairs of derived key and nonce."""
     seen = set()

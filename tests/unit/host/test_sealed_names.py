@@ -29,9 +29,7 @@ def named(tenant: UUID, **changed: object) -> SecretName:
 
 
 @pytest.mark.promise("secrets-sealed", figure="89,700 moves")
-@pytest.mark.attack(19, figure="89,700 moves")
 @pytest.mark.attack(19, figure="300 secrets, all pairs")
-@pytest.mark.promise("secrets-sealed")
 def test_no_two_of_300_secrets_can_change_places() -> None:
     """Each of 20 tenants x 5 secrets x 3 versions opens in its own place, and in none of the 299 others."""
     tenants, names, versions = [uuid4() for _ in range(20)], [f"s{n}" for n in range(5)], range(1, 4)
