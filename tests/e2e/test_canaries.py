@@ -419,7 +419,7 @@ async def checkpoint(url: str) -> None:
     await con.close()
 
 
-@pytest.mark.promise("secrets-sealed", figure="19 secrets in 12 places")
+@pytest.mark.promise("secrets-nowhere-else", figure="19 secrets in 12 places")
 @pytest.mark.attack(21)
 @pytest.mark.attack(22)
 @pytest.mark.parametrize("sink", SINKS)

@@ -65,6 +65,16 @@ PROMISES: Mapping[str, Promise] = {
         "Credentials, webhook secrets and keys of models are stored sealed, bound to tenant, owner, name and version.",
         "Whoever has both the database and the key file has the secrets.",
     ),
+    "secrets-nowhere-else": Promise(
+        "No credential, key, password or token shows in logs, traces, metrics, answers, dumps or pages, whatever fails.",
+        "What is shown once when it is made; the plaintext is in a process's memory for one call.",
+    ),
+    "keys-change-online": Promise(
+        "The key, and every data key, is changed while everything runs; killed at any step, every secret still opens.",
+        "A backup from before older keys were retired has no readable secrets. Without the key provider secrets open for "
+        "five minutes.",
+        "0 repeated pairs of key and nonce in 1,000,000 seals (`python benchmarks/seals.py`)",
+    ),
     "sender-proven": Promise(
         "A webhook counts only with a proof over its raw bytes, or its secret header, by a live secret of its endpoint.",
         "Jira signs no time: a replay is known by its ticket, kind and revision instead.",

@@ -80,6 +80,7 @@ REFUSED: dict[str, Callable[[Secret], Any]] = {
 }
 
 
+@pytest.mark.promise("secrets-nowhere-else")
 @pytest.mark.parametrize("way", SHOWN)
 @pytest.mark.attack(22)
 def test_printing_shows_no_plaintext(way: str) -> None:
@@ -87,6 +88,7 @@ def test_printing_shows_no_plaintext(way: str) -> None:
     assert PLAINTEXT not in str(SHOWN[way](SECRET))
 
 
+@pytest.mark.promise("secrets-nowhere-else")
 @pytest.mark.parametrize("way", REFUSED)
 @pytest.mark.attack(22)
 def test_carrying_it_off_is_refused(way: str) -> None:
