@@ -146,9 +146,16 @@ def fuzz(base_url: str, senders: Sequence[Sender], many: int, first_seed: int) -
 
     def send(body: bytes, kind: str) -> None:
         sender = senders[sum(statuses.values()) % len(senders)]
-        line.request("POST", sender.path, body, sender.head(body, kind))
-        answer = line.getresponse()
-        answer.read()
+        for tries in range(3):
+            try:
+                line.request("POST", sender.path, body, sender.head(body, kind))
+                answer = line.getresponse()
+                answer.read()
+                break
+            except (OSError, http.client.HTTPException):  # the host closes connections that idled on a busy machine
+                line.close()
+                if tries == 2:  # noqa: PLR2004 - the last
+                    raise
         statuses[answer.status] += 1
         if answer.status >= SERVER_ERROR:
             broken.append(f"{answer.status} {kind} {body!r}")
@@ -162,6 +169,8 @@ def fuzz(base_url: str, senders: Sequence[Sender], many: int, first_seed: int) -
             suppress_health_check=list(HealthCheck),
         )
         seed(first_seed + sum(statuses.values()))(options(given(body=bodies(), kind=KINDS)(send)))()
+        if many > CHUNK:
+            print(f"{sum(statuses.values())} of {many}", file=sys.stderr, flush=True)
     line.close()
     return statuses, broken
 

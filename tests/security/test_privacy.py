@@ -48,3 +48,14 @@ def test_the_command_line_chooses_too(aiops: Aiops) -> None:
     assert "whole" in aiops("audit", "verify")
     aiops("audit", "verify", "--tenant", "acme", "--expect", f"{acme['number']}:{'0' * 64}", code=1)
     assert "--expect takes what" in aiops("audit", "verify", "--expect", "x", code=2)
+
+
+def test_a_backend_that_is_set_is_in_the_trail(aiops: Aiops) -> None:
+    """What `aiops backends set` changes stands in the tenant's trail, with the names of credentials only."""
+    aiops("tenants", "create", "acme")
+    aiops("backends", "set", "offline", "--tenant", "acme", "--position", "3", "--disable")
+    (entry,) = aiops("audit", "list", "--tenant", "acme", "--act", "setting.change", "--json")["items"]
+    assert (entry["subject"], entry["details"]) == (
+        "llm-backend:offline",
+        {"position": "3", "used": "false", "credentials": ""},
+    )

@@ -296,6 +296,11 @@ async def set_plugin_setting(
         )
         await stored.put_setting(con, tenant_id, setting)
         await seal_all(con, vault, tenant_id, (new.kind, new.name), fresh)
+        facts = {"position": str(new.position), "used": str(new.enabled).lower(), "credentials": ", ".join(fresh)}
+        subject = f"{new.kind}:{new.name}"
+        await record_act(
+            con, tenant_id=tenant_id, actor=operator(), act="setting.change", subject=subject, details=facts
+        )
 
 
 async def load_settings(
