@@ -101,7 +101,7 @@ class World:
         self.without = without
         await asyncio.gather(*(part.stop() for part in self.parts))
         await set_rls(self.postgres.superuser_url, enabled=without != "rls")
-        missing = {"BENCH_WITHOUT": without} if without and without != "rls" else {}
+        missing = {"BENCH_WITHOUT": without} if without else {}
         for part in self.parts:
             part.environment = {**self.environment, **missing}
         await asyncio.gather(*(part.start() for part in self.parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,8 +74,9 @@ class Shift:
         return await self.board.delivery(self.tenant, self.connection_id)
 
     async def work(self, delivery_id: UUID) -> None:
-        """Take up what is due."""
+        """Take up what is due, and wait for its end."""
         await self.dispatcher.woken(self.tenant.tenant_id, delivery_id)
+        await asyncio.gather(*self.dispatcher._tasks)
 
     def figure(self, name: str, /, **labels: str) -> float | None:
         """Return what a scrape would show."""

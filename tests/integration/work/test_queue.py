@@ -66,6 +66,17 @@ async def test_a_wake_up_arrives(clean_redis: str) -> None:
     await waker.aclose()
 
 
+async def test_a_burst_wakes_for_every_few_deliveries(clean_redis: str) -> None:
+    """Twenty deliveries of one tenant make three wake-ups, one of another tenant makes its own."""
+    waker, tenant, other = ArqWaker(clean_redis), uuid4(), uuid4()
+    due = [(tenant, uuid4()) for _ in range(20)] + [(other, uuid4())]
+    await waker.wake(due)
+    async with listening(clean_redis) as woken:
+        heard = {await asyncio.wait_for(woken.get(), WAIT) for _ in range(4)}
+    await waker.aclose()
+    assert heard == {due[0], due[8], due[16], due[20]}
+
+
 @pytest.mark.attack(21)
 async def test_redis_holds_nothing_but_ids(clean_redis: str) -> None:
     """A queued wake-up carries the two ids and no other content."""

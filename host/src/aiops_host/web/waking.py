@@ -16,6 +16,8 @@ from aiops_host.watch.tracing import begun, ended
 log = logging.getLogger(__name__)
 
 WAKE_SECONDS = 1.0
+LINGER_SECONDS = 0.005
+"""The first wake-up goes at once; those of a burst gather."""
 
 
 class Wakes:
@@ -54,6 +56,7 @@ class Wakes:
             failure = await self._woken([due for due, _ in batch])
             for _, span in batch:
                 ended(span, failure)
+            await asyncio.sleep(LINGER_SECONDS)
         self._sending = None
 
     async def _woken(self, due: Sequence[DueIds]) -> Exception | None:

@@ -58,6 +58,9 @@ class Dispatcher:
     _held: dict[UUID, tuple[DeliveryClaim, asyncio.Task[object]]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[object]] = field(default_factory=set)
     _choosing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _more: bool = False
+    """There may be due work that was not looked at."""
+
     _draining: bool = False
     _database_away: bool = False
 
@@ -68,13 +71,15 @@ class Dispatcher:
         self.reconciler = Reconciler(database=self.database, settings=self.settings, doubled=self._doubled)
 
     async def woken(self, _tenant_id: UUID, _delivery_id: UUID) -> None:
-        """Take up the fairest due work; a wake-up says that there is some, not which comes first."""
-        await self._guarded(self._take_one())
+        """Take up due work, the fairest first; a wake-up says that there is some, not which comes first."""
+        self._more = True
+        await self._take_while_due()
 
     async def poll(self) -> None:
         """Take up due work every poll interval, for what no wake-up reached, until drained."""
         while not self._draining:
-            await self._fill_slots()
+            self._more = True
+            await asyncio.gather(*(self._take_while_due() for _ in range(CLAIMS_AT_ONCE)))
             await asyncio.sleep(self.settings.poll_interval)
 
     async def keep_leases(self) -> None:
@@ -107,9 +112,6 @@ class Dispatcher:
         """How many deliveries are being worked on."""
         return len(self._held)
 
-    async def _fill_slots(self) -> None:
-        await asyncio.gather(*(self._take_while_due() for _ in range(CLAIMS_AT_ONCE)))
-
     async def _take_while_due(self) -> None:
         while not self._draining and not self.slots.locked():
             await self.slots.acquire()
@@ -117,19 +119,18 @@ class Dispatcher:
             if claimed is None:
                 self.slots.release()
                 return
-            task: asyncio.Task[object] = asyncio.create_task(self._guarded(self._carry_out(claimed)))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            self._start(self._guarded(self._carry_out(claimed))).add_done_callback(self._slot_freed)
 
-    def _ended(self, task: asyncio.Task[object]) -> None:
-        self._tasks.discard(task)
+    def _slot_freed(self, _: asyncio.Task[object]) -> None:
         self.slots.release()
+        if self._more or self._ahead:
+            self._start(self._take_while_due())
 
-    async def _take_one(self) -> None:
-        async with self.slots:
-            claimed = None if self._draining else await self._next()
-            if claimed is not None:
-                await self._carry_out(claimed)
+    def _start(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
+        task: asyncio.Task[object] = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _carry_out(self, claimed: DeliveryClaim | EffectClaim) -> None:
         kind = "delivery" if isinstance(claimed, DeliveryClaim) else "effect"
@@ -221,11 +222,13 @@ class Dispatcher:
 
     async def _choose(self) -> Due | None:
         async with self._choosing:
-            if not self._ahead:
+            if not self._ahead and self._more:
+                self._more = False
                 async with self.database.role("sweeper") as con:
                     # What others here are just claiming comes first in the list, and must not fill all of it.
                     wanted = LOOK_AHEAD + len(self._touched)
                     found = await claims.due(con, wanted, suspects=self._suspect is None)
+                self._more = self._more or len(found) >= wanted
                 fresh = [due for due in found if due.id not in self._touched]
                 self._ahead.extend(due for due in fresh if not due.suspect)
                 # Together in one worker, what kills it would drag the others with it until all are quarantined.
