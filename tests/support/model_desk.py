@@ -126,6 +126,8 @@ async def model_desk(database: Database, folder: Path, **settings: Any) -> Async
     workshop = Workshop(database=database, settings=made, plugins=plugins, vault=vault, http=http, clock=SystemClock())
     prober = Prober(workshop=workshop, worker="w", every=3600)
     meters = Meters.of(database, made, metrics)
-    yield ModelDesk(database, vault, made, metrics, workshop, meters, prober)
-    await workshop.aclose()
-    await http.aclose()
+    try:
+        yield ModelDesk(database, vault, made, metrics, workshop, meters, prober)
+    finally:
+        await workshop.aclose()
+        await http.aclose()
