@@ -82,7 +82,7 @@ def test_there_are_commands_to_try() -> None:
         "tickets",
         "knowledge",
         "assets",
-        "backends",
+        "providers",
         "deliveries",
     } <= shown
 

@@ -138,6 +138,22 @@ PROMISES: Mapping[str, Promise] = {
         "The last twenty webhooks an address refused are explained, with names of headers and no value of anything.",
         "Like ones within a second are counted in one; a process that is killed loses its last second.",
     ),
+    "own-key": Promise(
+        "A provider sees the key of the tenant whose ticket it is asked about, on every path, and goes to no other host.",
+        "A key the operator granted is the operator's. Whoever runs the worker can read what it opens.",
+    ),
+    "key-tried": Promise(
+        "A key is used only after one real call with it went well; else one sentence says why, and it is destroyed.",
+        "The operator's commands may skip the test.",
+    ),
+    "budget-holds": Promise(
+        "Runs side by side never use more of a budget than it allows, and the note says when it is used up.",
+        "A provider that charges for more tokens than were sent and allowed exceeds it by that much, once.",
+    ),
+    "failover": Promise(
+        "When a provider fails the next one is asked; one that keeps failing is left out for that tenant and tried again.",
+        "Each worker finds out for itself, and forgets when it ends.",
+    ),
     "plugins-gated": Promise(
         "A plugin that brings a `.pth` file is refused, and every installed distribution is listed in a bill of materials.",
         "An installed plugin runs with the host's rights: installing one is trusting it.",

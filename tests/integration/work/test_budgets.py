@@ -80,6 +80,7 @@ async def count(desk: ModelDesk, tenant: TenantRow, table: str) -> int:
         return int(await con.fetchval(f"select count(*) from {table}"))  # noqa: S608 - a table of ours
 
 
+@pytest.mark.promise("budget-holds", figure=50)
 @pytest.mark.attack(25, figure=50)
 @pytest.mark.parametrize("limits", [{"tokens": 60_000}, {"usd": 20.0}])
 async def test_fifty_calls_side_by_side_never_overshoot(

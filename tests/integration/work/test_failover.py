@@ -44,6 +44,7 @@ async def two(desk: ModelDesk, two_tenants: TwoTenants) -> AsyncIterator[tuple[L
         yield stubs[0], stubs[1]
 
 
+@pytest.mark.promise("failover")
 async def test_a_failing_provider_is_left_out(desk: ModelDesk, tenant: TenantRow, two: tuple[LLMStub, LLMStub]) -> None:
     """After three failures in a row the next provider is asked at once, without trying the failing one."""
     first, _ = two
@@ -58,6 +59,7 @@ async def test_a_failing_provider_is_left_out(desk: ModelDesk, tenant: TenantRow
     assert desk.figure("aiops_llm_breakers_open") == 1
 
 
+@pytest.mark.promise("failover")
 async def test_it_is_let_in_again(desk: ModelDesk, tenant: TenantRow, two: tuple[LLMStub, LLMStub]) -> None:
     """When its time is over one call tries it, and when that works all do."""
     first, _ = two

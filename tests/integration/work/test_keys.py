@@ -107,6 +107,7 @@ async def test_a_key_that_works_is_used(desk: ModelDesk, tenant: TenantRow, thre
     assert seen(three["openai"]) == {"sk-own"}
 
 
+@pytest.mark.promise("key-tried")
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -146,6 +147,7 @@ async def test_an_unreachable_provider_is_said(desk: ModelDesk, tenant: TenantRo
     assert "could not be reached: nothing listens at its address" in str(tried.result)
 
 
+@pytest.mark.promise("key-tried")
 async def test_a_new_key_replaces_the_old_one_only_when_it_works(
     desk: ModelDesk, tenant: TenantRow, three: dict[str, LLMStub]
 ) -> None:
@@ -180,6 +182,7 @@ async def test_a_live_key_that_fails_its_test_stays(
     assert (await (await desk.run(tenant)).ask()).draft.sections
 
 
+@pytest.mark.promise("own-key")
 @pytest.mark.attack(18, figure=5)
 async def test_each_server_sees_its_tenants_key_on_every_path(
     desk: ModelDesk, two_tenants: TwoTenants, three: dict[str, LLMStub], monkeypatch: pytest.MonkeyPatch
@@ -205,6 +208,7 @@ async def test_each_server_sees_its_tenants_key_on_every_path(
             assert not [key for key in (*others, *ENVIRONMENT.values()) if key in told(stub)]
 
 
+@pytest.mark.promise("failover")
 async def test_order_of_failover(desk: ModelDesk, tenant: TenantRow, three: dict[str, LLMStub]) -> None:
     """OpenAI, then Azure, then Anthropic; a tenant may say otherwise, and every attempt is told."""
     for name in reversed(three):
@@ -236,6 +240,7 @@ async def test_a_tenant_without_key_reaches_nobody(
     assert not three["openai"].asked
 
 
+@pytest.mark.promise("own-key")
 async def test_the_operators_key_is_used_where_it_was_granted(
     desk: ModelDesk, two_tenants: TwoTenants, three: dict[str, LLMStub]
 ) -> None:

@@ -99,6 +99,7 @@ async def test_a_note_is_written_with_the_tenants_key(spending: Spending, dry_ru
     assert (row.agent, row.calls, row.cost_usd) == ("enhance", 1, pytest.approx(0.3))
 
 
+@pytest.mark.promise("budget-holds")
 async def test_a_used_up_budget_is_said_in_the_note(spending: Spending) -> None:
     """The note says in plain words that no model was asked and why; it is made of the records and posted all the same."""
     await spending.desk.budget(spending.tenant, tokens=10)
