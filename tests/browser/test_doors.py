@@ -96,6 +96,16 @@ def test_a_connection_is_looked_after(dashboard: Dashboard, page: Page, admin: s
     asked.get_by_role("button", name="Save").click()
     expect(sheet.get_by_text("192.0.2.0/24, 2001:db8::/32")).to_be_visible()
 
+    sheet.get_by_role("button", name="Change …").click()
+    changing = page.get_by_role("dialog", name=f"Change {name}")
+    changing.get_by_label("Address (needed)").fill("https://elsewhere.example")
+    changing.get_by_role("button", name="Save").click()
+    expect(changing.get_by_role("alert").first).to_contain_text("give it again")
+    changing.get_by_label("API token").fill("another token")
+    changing.get_by_role("button", name="Save").click()
+    expect(changing).to_have_count(0)
+    expect(sheet.get_by_text("https://elsewhere.example")).to_be_visible()
+
     sheet.get_by_role("button", name="Delete …").click()
     page.get_by_label(f"Type {name}").fill("something else")
     page.get_by_role("button", name="Delete", exact=True).click()

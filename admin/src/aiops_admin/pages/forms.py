@@ -163,8 +163,8 @@ def _value(field: Field, given: Mapping[str, str]) -> Any:
 
 
 def _input(field: Field, wrong: str | None, now: Mapping[str, Any] | None) -> Node:
-    value = _at(now, field.path) if now is not None and field.kind != "secret" else field.default
-    known = value if value is not None else ""
+    value = _at(now, field.path) if now is not None and field.kind != "secret" else None
+    known = value if value is not None else "" if field.default is None else field.default
     name = f"{field.title}{' (needed)' if field.required else ''}"
     control = _control(field, known)
     hint = field.description
