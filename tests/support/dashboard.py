@@ -281,8 +281,11 @@ class Dashboard:
 
 
 @contextmanager
-def running_dashboard(urls: DatabaseUrls, folder: Path) -> Iterator[Dashboard]:
-    """Run host and dashboard until the block ends; two tenants, each with a connection and a person, and an operator."""
+def running_dashboard(urls: DatabaseUrls, folder: Path, **settings: str) -> Iterator[Dashboard]:
+    """Run host and dashboard until the block ends; two tenants, each with a connection and a person, and an operator.
+
+    ``settings`` are further ones of the host; ``AIOPS_ADMIN_PORT`` counts for the dashboard too.
+    """
     key = folder / "key"
     create_key_file(key)
     tenant_ids, connections = run_apart(_fill(urls, Vault.load(str(key))))
@@ -292,9 +295,13 @@ def running_dashboard(urls: DatabaseUrls, folder: Path) -> Iterator[Dashboard]:
         "AIOPS_KEY_FILE": str(key),
         "AIOPS_PORT": "0",
         "PYTHONPATH": str(_broken_plugin(folder / "plugins")),
+        **settings,
     }
     with running("serve", host_settings, folder / "host.log") as host:
-        admin_settings = {"AIOPS_API_URL": host.said["base_url"], "AIOPS_ADMIN_PORT": "0"}
+        admin_settings = {
+            "AIOPS_API_URL": host.said["base_url"],
+            "AIOPS_ADMIN_PORT": settings.get("AIOPS_ADMIN_PORT", "0"),
+        }
         with running("admin", admin_settings, folder / "admin.log") as admin:
             yield Dashboard(urls, host_settings, host, admin, tenant_ids, connections)
 

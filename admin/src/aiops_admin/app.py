@@ -18,14 +18,25 @@ from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketClosedError
 
+from aiops_admin.account import AccountHandler
 from aiops_admin.auth import HostAuth
 from aiops_admin.client import ApiAway
 from aiops_admin.downloads import ExportHandler
 from aiops_admin.headers import CompressAssets, SecurityHeaders
-from aiops_admin.login import HOME, HomeHandler, LoginHandler, LogoutHandler, NotFoundHandler, answer_away
-from aiops_admin.pages import connections, deliveries, health, models, plugins, runs, tenants
+from aiops_admin.links import ForgotHandler, InvitationHandler, PasswordHandler
+from aiops_admin.login import (
+    HOME,
+    CodeHandler,
+    HomeHandler,
+    LoginHandler,
+    LogoutHandler,
+    NotFoundHandler,
+    answer_away,
+)
+from aiops_admin.pages import connections, deliveries, health, models, people, plugins, runs, tenants
 from aiops_admin.pages.frame import TITLE, Frame, page
 from aiops_admin.parts import XSRF_COOKIE, Parts, make_parts
+from aiops_admin.provider import AwayHandler, BackHandler
 from aiops_admin.settings import AdminSettings
 
 log = logging.getLogger(__name__)
@@ -36,6 +47,7 @@ PAGES: dict[str, Callable[[Frame], Any]] = {
     "/runs": runs.build,
     "/connections": connections.build,
     "/models": models.build,
+    "/people": people.build,
     "/tenants": tenants.build,
     "/health": health.build,
     "/plugins": plugins.build,
@@ -158,6 +170,13 @@ def _plain_handlers(parts: Parts) -> list[tuple[Any, ...]]:
     return [
         ("/", HomeHandler, {"parts": parts}),
         ("/login", LoginHandler, {"parts": parts}),
+        ("/login/code", CodeHandler, {"parts": parts}),
+        ("/login/provider", AwayHandler, {"parts": parts}),
+        ("/login/oidc", BackHandler, {"parts": parts}),
+        ("/invitation", InvitationHandler, {"parts": parts}),
+        ("/password", PasswordHandler, {"parts": parts}),
+        ("/forgot", ForgotHandler, {"parts": parts}),
+        ("/account", AccountHandler, {"parts": parts}),
         ("/logout", LogoutHandler, {"parts": parts}),
         ("/export", ExportHandler, {"parts": parts}),
         ("/health/live", HealthHandler),

@@ -15,6 +15,7 @@ import msgspec
 from aiops_admin import wire
 
 TIMEOUT = httpx.Timeout(8.0, connect=3.0)
+NOBODY = frozenset({"", "unauthorized"})
 UNKNOWN_SHAPE = "The host answers in a way this dashboard does not know. Install the same version of both."
 T = TypeVar("T")
 
@@ -31,9 +32,11 @@ class ApiError(Exception):
         status: int,
         retry_after: int | None = None,
         fields: Mapping[str, str] | None = None,
+        code: str = "",
     ) -> None:
-        """Take the message, the HTTP status, the wait the API asked for, in seconds, and what is wrong per field."""
+        """Take the message, the HTTP status, the wait asked for in seconds, what is wrong per field, and the code."""
         super().__init__(message)
+        self.code = code
         self.status = status
         self.retry_after = retry_after
         self.fields = dict(fields or {})
@@ -68,15 +71,30 @@ class Api:
         """
         await self._send("GET", "/health/live")
 
-    async def log_in(self, email: str, password: str) -> str:
-        """Return the token of a new session.
+    async def log_in(
+        self, email: str, password: str, *, code: str | None = None, sender: Mapping[str, str] | None = None
+    ) -> str:
+        """Return the token of a new session; ``sender`` are headers that say whose browser asks.
 
         Raises:
-            ApiError: The address, the password or the number of tries is refused.
+            ApiError: The address, the password, the code or the number of tries is refused.
             ApiAway: The host does not answer.
         """
-        answer = await self._send("POST", "/api/v1/login", json={"email": email, "password": password})
+        wish = {"email": email, "password": password, **({"code": code} if code else {})}
+        answer = await self._send("POST", "/api/v1/login", sender=sender, json=wish)
         return msgspec.json.decode(answer, type=wire.Login).token
+
+    async def knock(
+        self, path: str, answer: type[T], json: object = None, *, sender: Mapping[str, str] | None = None
+    ) -> T:
+        """Return the answer to a call below ``/api/v1`` of somebody who is not logged in."""
+        body = await self._send("POST", f"/api/v1{path}", sender=sender, json=json)
+        return self._decoded(path, body or b"null", answer)
+
+    async def methods(self) -> wire.LoginMethods:
+        """Return how people may log in."""
+        path = "/api/v1/login/methods"
+        return self._decoded(path, await self._send("GET", path), wire.LoginMethods)
 
     async def log_out(self, token: str) -> None:
         """End the session."""
@@ -156,7 +174,7 @@ class Api:
     ) -> T:
         """Return the answer to one call below ``/api/v1``; ``None`` where there is nothing to decode."""
         params = {name: value for name, value in (query or {}).items() if value is not None}
-        more = {} if json is None else {"json": json}
+        more: dict[str, Any] = {} if json is None else {"json": json}
         body = await self._send(method, f"/api/v1{path}", token, params=params, **more)
         return self._decoded(path, body or b"null", answer)
 
@@ -189,8 +207,16 @@ class Api:
             log.warning("the host answers %s in an unknown shape: %s", path, error)
             raise ApiError(UNKNOWN_SHAPE, status=httpx.codes.BAD_GATEWAY) from None
 
-    async def _send(self, method: str, path: str, token: str | None = None, **request: Any) -> bytes:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        *,
+        sender: Mapping[str, str] | None = None,
+        **request: Any,
+    ) -> bytes:
+        headers = {**(sender or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
         try:
             response = await self._http.request(method, path, headers=headers, **request)
         except httpx.HTTPError as error:
@@ -205,10 +231,17 @@ class Api:
 def _refusal(response: httpx.Response) -> ApiError:
     try:
         problem = msgspec.json.decode(response.content)
-        detail = str(problem["detail"])
+        detail, code = str(problem["detail"]), str(problem.get("code", ""))
         fields = {str(e["field"]): str(e["message"]) for e in problem.get("errors", ())}
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
-        detail, fields = f"The host answers {response.status_code}.", {}
+        detail, fields, code = f"The host answers {response.status_code}.", {}, ""
     wait = response.headers.get("Retry-After", "")
-    kind = NotLoggedIn if response.status_code == httpx.codes.UNAUTHORIZED else ApiError
-    return kind(detail, status=response.status_code, retry_after=int(wait) if wait.isdigit() else None, fields=fields)
+    # A wrong password is answered 401 too, to somebody who is logged in.
+    kind = NotLoggedIn if response.status_code == httpx.codes.UNAUTHORIZED and code in NOBODY else ApiError
+    return kind(
+        detail,
+        status=response.status_code,
+        retry_after=int(wait) if wait.isdigit() else None,
+        fields=fields,
+        code=code,
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import secrets
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from tornado.web import RequestHandler
 from aiops_admin.auth import THEME_COOKIE, read_token
 from aiops_admin.client import ApiAway, ApiError
 from aiops_admin.parts import Parts
+from aiops_admin.wire import LoginMethods
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,11 @@ AWAY = "AI Ops is not answering just now. Your password was not checked; please 
 STALE = "This page had been open for too long. Please log in again."
 BUSY = "Too many people are logging in just now. Please try again in a moment."
 EMPTY = "Enter your email and your password."
+WRONG_CODE = "This code is not right, or was used before. Wait for the next one, or use a recovery code."
+CODE_COOKIE = "aiops_dashboard_code"
+CODE_SECONDS = 180.0
+MOST_WAITING = 1000
+ACCOUNT = "/account"
 
 
 def safe_next(wanted: str) -> str:
@@ -51,7 +59,60 @@ class PlainPage(RequestHandler):
         self.finish(render(self, template, **values))
 
 
-class LoginHandler(PlainPage):
+class Waiting:
+    """Passwords that were right, kept for the minutes in which their owners look for a code; in memory only."""
+
+    def __init__(self) -> None:
+        """Wait for nobody yet."""
+        self._kept: dict[str, tuple[float, str, str, str]] = {}
+
+    def put(self, email: str, password: str, wanted: str) -> str:
+        """Keep a login and return the key to it."""
+        now = time.monotonic()
+        self._kept = {key: one for key, one in self._kept.items() if one[0] > now}
+        if len(self._kept) >= MOST_WAITING:
+            self._kept.clear()
+        key = secrets.token_urlsafe(32)
+        self._kept[key] = (now + CODE_SECONDS, email, password, wanted)
+        return key
+
+    def get(self, key: str) -> tuple[str, str, str] | None:
+        """Return email, password and the page to go to."""
+        until, *login = self._kept.get(key, (0.0, "", "", ""))
+        return (login[0], login[1], login[2]) if until > time.monotonic() else None
+
+    def drop(self, key: str) -> None:
+        """Forget a login."""
+        self._kept.pop(key, None)
+
+
+WAITING = Waiting()
+
+
+class DoorPage(PlainPage):
+    """A page that somebody may leave logged in."""
+
+    def sender(self) -> dict[str, str]:
+        """Return headers by which the host knows whose browser asks: it believes them of the dashboard."""
+        before = self.request.headers.get("X-Forwarded-For")
+        own = self.request.remote_ip or ""
+        return {
+            "X-Forwarded-For": f"{before}, {own}" if before else own,
+            "User-Agent": self.request.headers.get("User-Agent", ""),
+        }
+
+    async def enter(self, token: str, wanted: str) -> None:
+        """Keep the token of a fresh session, end the one before, and go on."""
+        await end_session(self.parts, read_token(self, self.parts.cookie))
+        keep_token(self, token)
+        try:
+            me = await self.parts.people.find(token)
+        except ApiAway:
+            me = None
+        self.redirect(ACCOUNT if me is not None and me.must_enrol else safe_next(wanted), status=303)
+
+
+class LoginHandler(DoorPage):
     """The login page."""
 
     async def get(self) -> None:
@@ -63,37 +124,98 @@ class LoginHandler(PlainPage):
                 return
         except ApiAway:
             log.info("the host does not answer at the login page")
-        self._form()
+        await self._form()
 
     async def post(self) -> None:
         """Check the password at the host and keep the token it answers."""
         email = self.get_body_argument("email", "").strip()
         password = self.get_body_argument("password", "", strip=False)
         if not email or not password:
-            self._form(EMPTY, 400, email)
+            await self._form(EMPTY, 400, email)
             return
         try:
-            token = await self.parts.api.log_in(email, password)
+            token = await self.parts.api.log_in(email, password, sender=self.sender())
         except ApiError as error:
+            if error.code == "code-needed":
+                self._ask_code(WAITING.put(email, password, self.get_body_argument("next", HOME)))
+                return
             too_many = error.status == 429  # noqa: PLR2004 - Too Many Requests
-            self._form(BUSY if too_many else REFUSED, error.status if too_many else 401, email)
+            await self._form(BUSY if too_many else REFUSED, error.status if too_many else 401, email)
             return
         except ApiAway as error:
             log.warning("the host does not answer: %s", error)
-            self._form(AWAY, 503, email)
+            await self._form(AWAY, 503, email)
             return
-        await end_session(self.parts, read_token(self, self.parts.cookie))
-        secure = self.parts.settings.cookie_secure
-        self.set_cookie(self.parts.cookie, token, path="/", httponly=True, samesite="Lax", secure=secure)
-        self.redirect(safe_next(self.get_body_argument("next", HOME)), status=303)
+        await self.enter(token, self.get_body_argument("next", HOME))
 
     def write_error(self, status_code: int, **_: Any) -> None:
         """Show the form again when its token was missing or old."""
+        self._show(STALE if status_code == 403 else AWAY, status_code, "", None)  # noqa: PLR2004 - Forbidden
+
+    def _ask_code(self, key: str) -> None:
+        secure = self.parts.settings.cookie_secure
+        self.set_cookie(CODE_COOKIE, key, path="/login", httponly=True, samesite="Lax", secure=secure)
+        self.redirect("/login/code", status=303)
+
+    async def _form(self, error: str = "", status: int = 200, email: str = "") -> None:
+        try:
+            methods = await self.parts.api.methods()
+        except (ApiError, ApiAway):
+            methods = None
+        self._show(error, status, email, methods)
+
+    def _show(self, error: str, status: int, email: str, methods: LoginMethods | None) -> None:
+        self.show(
+            "login.html",
+            status,
+            error=error,
+            email=email,
+            next=safe_next(self.get_argument("next", HOME)),
+            provider=methods.provider if methods else None,
+            forgot=bool(methods and methods.forgot),
+            xsrf_form=self.xsrf_form_html(),
+        )
+
+
+class CodeHandler(DoorPage):
+    """The second step of a login: the code of an authenticator app."""
+
+    def get(self) -> None:
+        """Ask for the code."""
+        if WAITING.get(self.get_cookie(CODE_COOKIE) or "") is None:
+            self.redirect("/login")
+            return
+        self._form()
+
+    async def post(self) -> None:
+        """Log in with the code."""
+        key = self.get_cookie(CODE_COOKIE) or ""
+        login = WAITING.get(key)
+        if login is None:
+            self.redirect("/login", status=303)
+            return
+        email, password, wanted = login
+        try:
+            token = await self.parts.api.log_in(
+                email, password, code=self.get_body_argument("code", "").strip() or "-", sender=self.sender()
+            )
+        except ApiError as error:
+            self._form(WRONG_CODE if error.code == "code-refused" else str(error), error.status)
+            return
+        except ApiAway as error:
+            log.warning("the host does not answer: %s", error)
+            self._form(AWAY, 503)
+            return
+        WAITING.drop(key)
+        self.clear_cookie(CODE_COOKIE, path="/login")
+        await self.enter(token, wanted)
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        """Say what to do when the form's token was old."""
         self._form(STALE if status_code == 403 else AWAY, status_code)  # noqa: PLR2004 - Forbidden
 
-    def _form(self, error: str = "", status: int = 200, email: str = "") -> None:
-        wanted = safe_next(self.get_argument("next", HOME))
-        self.show("login.html", status, error=error, email=email, next=wanted, xsrf_form=self.xsrf_form_html())
+    def _form(self, error: str = "", status: int = 200) -> None:
+        self.show("code.html", status, error=error, xsrf_form=self.xsrf_form_html())
 
 
 class LogoutHandler(PlainPage):
@@ -148,6 +270,13 @@ def render(handler: RequestHandler, template: str, **values: Any) -> bytes:
     theme = handler.get_cookie(THEME_COOKIE) or "auto"
     page: bytes = TEMPLATES.load(template).generate(theme=theme, css=(ASSETS / "plain.css").read_text(), **values)
     return page
+
+
+def keep_token(handler: PlainPage, token: str) -> None:
+    """Keep a session's token in the browser, out of scripts' reach."""
+    parts = handler.parts
+    secure = parts.settings.cookie_secure
+    handler.set_cookie(parts.cookie, token, path="/", httponly=True, samesite="Lax", secure=secure)
 
 
 async def end_session(parts: Parts, token: str | None) -> None:

@@ -20,6 +20,13 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
         return "Login()"
 
 
+class LoginMethods(msgspec.Struct, frozen=True, kw_only=True):
+    """How people may log in; ``provider`` is what its button is called."""
+
+    provider: str | None = None
+    forgot: bool = False
+
+
 class TenantRole(msgspec.Struct, frozen=True, kw_only=True):
     """A tenant the person may choose, and as what."""
 
@@ -32,6 +39,8 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
 
     email: str
     platform_admin: bool = False
+    second_factor: bool = False
+    must_enrol: bool = False
     tenants: tuple[TenantRole, ...] = ()
 
 

@@ -34,6 +34,7 @@ PAGES = {
     "/runs": "Runs",
     "/connections": "Connections",
     "/models": "Models",
+    "/people": "People",
     "/tenants": "Tenants",
     "/health": "Health",
     "/plugins": "Plugins",
@@ -41,6 +42,8 @@ PAGES = {
 """Address and name of each page, in the order they are offered."""
 FOR_OPERATORS = frozenset({"/tenants"})
 """Pages that show something to platform administrators only."""
+FOR_ADMINS = frozenset({"/people"})
+"""Pages that show something to administrators of the chosen tenant only."""
 APP_BAR = {"backgroundColor": "#131c31", "backgroundImage": "none", "color": "#ffffff", "boxShadow": "none"}
 THEME: dict[str, Any] = {
     "typography": {"fontFamily": "Roboto, system-ui, sans-serif", "h3": {"fontSize": "1.15rem", "fontWeight": 600}},
@@ -205,9 +208,12 @@ class Frame:
         links = (
             h("a", name, href=self.link(path), aria_current="page" if path == self._path else None, key=path)
             for path, name in PAGES.items()
-            if self.me.platform_admin or path not in FOR_OPERATORS
+            if self._may_see(path)
         )
         self._pages.draw(h("nav", *links, class_="pages", aria_label="Dashboard"))
+
+    def _may_see(self, path: str) -> bool:
+        return self.me.platform_admin or (path not in FOR_OPERATORS and (self.may_manage or path not in FOR_ADMINS))
 
     def _account(self, principal: Principal) -> View:
         role = self.role
@@ -216,6 +222,7 @@ class Frame:
             h(
                 "div",
                 h("div", h("b", self.me.email), h("small", words.ROLES.get(role, role)), class_="who"),
+                h("a", "Account", href="/account"),
                 h(
                     "form",
                     h("input", type="hidden", name="_xsrf", value=principal.xsrf),

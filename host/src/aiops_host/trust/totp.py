@@ -229,7 +229,7 @@ def qr_code(text: str) -> str:
     """Return a QR code as an SVG document."""
     import segno  # noqa: PLC0415 - for people who enrol, not for every start
 
-    svg: str = segno.make_qr(text, error="m").svg_inline(scale=4, border=4, dark="#000", light="#fff")
+    svg: str = segno.make_qr(text, error="m").svg_inline(border=4, dark="#000", light="#fff", omitsize=True)
     return svg
 
 
