@@ -39,10 +39,10 @@ def checked_provider(entry: Provider) -> Provider:
     """
     if not LABEL.fullmatch(entry.name):
         raise ConfigInvalid(f"name: {entry.name!r} is not made of small letters, digits and dashes.")
-    if not ADDRESS.fullmatch(entry.address):
+    parts = _parts(entry.address)
+    if parts is None or not parts.hostname:
         raise ConfigInvalid("address: write https://HOST or https://HOST/path, without user, '?' or '#'.")
-    parts = urlsplit(entry.address)
-    host = parts.hostname or ""
+    host = parts.hostname
     first, _, rest = host.partition(".")
     if "*" in rest or ("*" in first and (first != "*" or rest.count(".") < 1)):
         raise ConfigInvalid(
@@ -140,9 +140,9 @@ def check_addresses(catalogue: Sequence[Provider], addresses: Iterable[str]) -> 
 
 def _covers(listed: str, address: str) -> bool:
     """Return whether an address is the listed one, or differs in the label the * stands for."""
-    if not ADDRESS.fullmatch(address) or "*" in address or ".." in address:
+    ours, theirs = _parts(listed), _parts(address)
+    if ours is None or theirs is None or "*" in address or ".." in address:
         return False
-    ours, theirs = urlsplit(listed), urlsplit(address)
     if (ours.scheme, _port(ours)) != (theirs.scheme, _port(theirs)) or ours.path.rstrip("/") != theirs.path.rstrip("/"):
         return False
     host, wanted = ours.hostname or "", theirs.hostname or ""
@@ -150,6 +150,16 @@ def _covers(listed: str, address: str) -> bool:
         return host == wanted
     first, _, rest = wanted.partition(".")
     return rest == host[2:] and LABEL.fullmatch(first) is not None
+
+
+def _parts(address: str) -> SplitResult | None:
+    """Return an address taken apart; ``None`` for what is none or has anything but scheme, host, port and path."""
+    if not ADDRESS.fullmatch(address):
+        return None
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return None
 
 
 def _port(parts: SplitResult) -> int | None:

@@ -1,0 +1,85 @@
+"""The operator's catalogue, tenants' keys, budgets and usage by command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.integration.cli.conftest import Aiops
+from tests.integration.cli.test_commands import stored_bytes
+from tests.support.databases import DatabaseUrls
+
+from aiops_host.cli import providers as command
+
+KEY = "canary-key-1414"
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """A file with a key in it."""
+    file = tmp_path / "openai.key"
+    file.write_text(f"{KEY}\n")
+    return file
+
+
+def test_the_catalogue(aiops: Aiops) -> None:
+    """Three providers are there; more are listed, changed, priced and taken out, and what cannot be listed is explained."""
+    assert [p["name"] for p in aiops("providers", "list", "--json")] == ["openai", "azure", "anthropic"]
+    aiops("providers", "allow", "inhouse", "--address", "https://llm.example/v1", "--title", "Ours")
+    aiops("providers", "price", "inhouse", "llama", "--input", "0.2", "--output", "0.6")
+    aiops("providers", "allow", "inhouse", "--address", "https://llm2.example/v1")
+    (entry,) = [p for p in aiops("providers", "list", "--json") if p["name"] == "inhouse"]
+    assert (entry["address"], entry["prices"]) == ("https://llm2.example/v1", {"llama": {"input": 0.2, "output": 0.6}})
+    aiops("providers", "price", "inhouse", "llama", "--listed")
+    assert "https://llm2.example/v1" in aiops("providers", "list")
+    assert "without user" in aiops("providers", "allow", "x", "--address", "https://u@llm.example", code=2)
+    aiops("providers", "remove", "inhouse")
+    assert "there are: openai, azure, anthropic" in aiops("providers", "remove", "inhouse", code=1)
+    acts = [entry["act"] for entry in aiops("audit", "list", "--json")["items"]]
+    assert acts[0] == "provider.remove"
+    assert {"provider.allow", "provider.price"} <= set(acts)
+
+
+def test_a_key_by_command(aiops: Aiops, key: Path, database: DatabaseUrls) -> None:
+    """A key is sealed, listed by its models and never shown; dropped, nothing is left of it."""
+    aiops("tenants", "create", "acme")
+    models = ("--tenant", "acme", "--models", "gpt-4o, gpt-4o-mini", "--key-file", key)
+    assert "is used from now on" in aiops("providers", "set", "openai", *models, "--untested")
+    (held,) = aiops("providers", "keys", "--tenant", "acme", "--json")
+    assert (held["name"], held["state"], held["models"]) == ("openai", "live", ["gpt-4o", "gpt-4o-mini"])
+    assert KEY not in aiops("providers", "keys", "--tenant", "acme")
+    assert KEY.encode() not in stored_bytes(database)
+    aiops("providers", "grant", "anthropic", *models, "--untested")
+    aiops("providers", "order", "anthropic", "openai", "--tenant", "acme")
+    assert [(k["name"], k["origin"]) for k in aiops("providers", "keys", "--tenant", "acme", "--json")] == [
+        ("anthropic", "operator"),
+        ("openai", "tenant"),
+    ]
+    aiops("providers", "drop", "openai", "--tenant", "acme")
+    assert "no key for openai" in aiops("providers", "test", "openai", "--tenant", "acme", code=1).lower()
+
+
+def test_without_a_worker_it_is_said(aiops: Aiops, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key nobody can try is not used, and the command asks whether a worker is running."""
+    monkeypatch.setattr(command, "TEST_SECONDS", 0.2)
+    aiops("tenants", "create", "acme")
+    said = aiops("providers", "set", "openai", "--tenant", "acme", "--models", "m", "--key-file", key, code=1)
+    assert "No worker answered in time; is one running?" in said
+    (held,) = aiops("providers", "keys", "--tenant", "acme", "--json")
+    assert held["state"] == "trying"
+
+
+def test_budgets_and_usage_by_command(aiops: Aiops) -> None:
+    """Budgets are set, listed with what they mean and removed; usage is there as a table, JSON and CSV."""
+    aiops("tenants", "create", "acme")
+    said = aiops("budgets", "set", "month", "--tenant", "acme", "--usd", "20", "--tokens", "1000")
+    assert "acme: The monthly budget of 20.00 USD and 1,000 tokens, set by the operator, is used to 0%." in said
+    (one,) = aiops("budgets", "list", "--json")
+    assert (one["tenant"], one["budget"]["level"], one["budget"]["set_by"]) == ("acme", "ok", "operator")
+    assert "WHAT IT MEANS" in aiops("budgets", "list", "--tenant", "acme")
+    assert "give at least one" in aiops("budgets", "set", "day", "--tenant", "acme", code=2)
+    aiops("budgets", "remove", "month", "--tenant", "acme")
+    assert "has set no budget" in aiops("budgets", "remove", "month", "--tenant", "acme", code=1)
+    assert aiops("usage", "--json") == [{"tenant": "acme", "rows": []}]
+    assert aiops("usage", "--tenant", "acme", "--csv").startswith("tenant,day,agent,provider,model,calls,")
+    assert "UTC" in aiops("usage", "--from", "2026-01-01", "--to", "2026-01-31")
