@@ -63,7 +63,7 @@ class Scene:
     """What was planted, and what each sink held afterwards."""
 
     canaries: dict[str, bytes] = field(default_factory=dict)
-    sinks: dict[str, bytes] = field(default_factory=lambda: dict.fromkeys(SINKS, b""))
+    sinks: dict[str, bytearray] = field(default_factory=lambda: {sink: bytearray() for sink in SINKS})
 
     def plant(self, name: str, prefix: str = "") -> str:
         """Return a secret to look for."""
