@@ -41,7 +41,13 @@ PUBLIC = {
     ("GET", "/openapi.json"),
 }
 
-BODIES: dict[str, dict[str, Any]] = {"replay": {}, "config": {}, "{user_id}": {"role": "technician"}}
+BODIES: dict[str, dict[str, Any]] = {
+    "replay": {},
+    "config": {},
+    "secrets": {},
+    "networks": {"networks": []},
+    "{user_id}": {"role": "technician"},
+}
 """What a request has to carry to be looked at, by the last part of its path."""
 
 

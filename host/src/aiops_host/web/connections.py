@@ -181,7 +181,8 @@ async def delete_connection(
     request: AnyRequest,
     parts: WithParts,
     chosen: InTenant,
-    confirm: Annotated[str, QueryParameter(max_length=255, description="The connection's name once more")],
+    # Not required: a refusal for its absence would name the id, before it is known whose it is.
+    confirm: Annotated[str, QueryParameter(max_length=255, description="The connection's name once more")] = "",
 ) -> None:
     """Delete a connection; other processes of the host follow within a minute, and store nothing for it."""
     parts.receiver.forget(await doorkeeper(request, parts, chosen).delete(connection_id, confirm))
