@@ -83,6 +83,26 @@ PROMISES: Mapping[str, Promise] = {
         "A session's cookie is out of reach of scripts and other sites; a session ends at logout, after idling and at its limit.",
         "Whoever takes over a person's browser has their session until it ends.",
     ),
+    "roles-now": Promise(
+        "A change of what a person may do counts at once: their sessions end, and the last administrator stays.",
+        "A request that is being answered at that moment is answered.",
+    ),
+    "tokens-bounded": Promise(
+        "An API token is never worth more than its owner is now, nor than it was made for, and opens no other door.",
+        "Whoever has a token has it until it expires or is revoked.",
+    ),
+    "codes-once": Promise(
+        "Where a person has a second factor a password alone opens nothing, and a code opens one session.",
+        "Who logs in through a provider is asked there. An administrator of the platform can remove a second factor.",
+    ),
+    "links-once": Promise(
+        "An invitation or a link for a new password works once, until it expires, and never for somebody else's account.",
+        "Without a mail server whoever asked for the link sees it, and hands it on.",
+    ),
+    "provider-trusted-for-its-word": Promise(
+        "Through a login provider come only people who are known or invited, with an address it has verified.",
+        "Whoever runs the provider can log in as anybody it vouches for.",
+    ),
     "page-runs-no-text": Promise(
         "No text from a ticket, note, name or error runs in the dashboard.",
         "A browser without support for content security policies has the dashboard's own escaping only.",

@@ -114,6 +114,7 @@ async def test_guesses_at_an_open_screen_lock_the_person_too(http: httpx.AsyncCl
     assert (await log_in(http)).status_code == 401
 
 
+@pytest.mark.attack(28)
 async def test_an_address_that_guesses_has_to_wait(
     settings: Settings, plugins: PluginManager, opened: Database, vault: Vault, bell: Bell, person: UUID
 ) -> None:
@@ -131,6 +132,7 @@ async def test_an_address_that_guesses_has_to_wait(
         assert (await log_in(client, x_forwarded_for="203.0.113.8")).status_code == 200
 
 
+@pytest.mark.attack(28)
 async def test_an_unknown_address_costs_a_guesser_what_a_known_one_does(
     app: Litestar, http: httpx.AsyncClient, person: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +184,7 @@ async def test_a_token_has_only_the_permissions_it_was_made_for(http: httpx.Asyn
         assert await status(http, token, path) == 403, path
 
 
+@pytest.mark.promise("tokens-bounded")
 async def test_a_token_is_never_worth_more_than_its_owner_is_now(http: httpx.AsyncClient, staff: Staff) -> None:
     """Demoted, the owner's token does what the owner may now; it gets nothing back that was not asked for."""
     token = await make_token(http, staff.admin_a, role="tenant-admin")
@@ -194,6 +197,7 @@ async def test_a_token_is_never_worth_more_than_its_owner_is_now(http: httpx.Asy
     assert (await status(http, token, "/members"), await status(http, token, "/deliveries")) == (403, 200)
 
 
+@pytest.mark.promise("tokens-bounded", figure="10 doors")
 async def test_a_stolen_token_opens_no_other_door(http: httpx.AsyncClient, staff: Staff) -> None:
     """With a token of the highest role nobody is invited, promoted or reset, and no token or session is made."""
     token = await make_token(http, staff.platform, role="platform-admin")

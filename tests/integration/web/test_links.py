@@ -81,6 +81,7 @@ async def invited(http: httpx.AsyncClient, headers: Any, email: str = BEN, **mor
     return token_of(answer.json()["link"]["url"], "invitation")
 
 
+@pytest.mark.promise("links-once")
 async def test_an_invitation_is_accepted_once(http: httpx.AsyncClient, staff: Staff, two_tenants: TwoTenants) -> None:
     """Printed where nothing is mailed, the link says what it is for, makes the person, and is spent."""
     token = await invited(http, staff.admin_a, "Ben@A.example", role="read-only")
@@ -99,6 +100,7 @@ async def test_an_invitation_is_accepted_once(http: httpx.AsyncClient, staff: St
     assert (await http.get("/api/v1/invitations", headers=staff.admin_a)).json() == []
 
 
+@pytest.mark.promise("links-once")
 async def test_an_invitation_is_no_way_to_somebody_elses_account(
     http: httpx.AsyncClient, staff: Staff, opened: Database
 ) -> None:
@@ -208,6 +210,7 @@ async def test_a_mail_that_fails_is_told_and_the_link_shown(
     assert (await post(http, "/invitations/accept", {"token": token, "password": NEW})).status_code == 200
 
 
+@pytest.mark.promise("links-once")
 async def test_a_forgotten_password_is_chosen_anew_by_mail(
     mailing: tuple[Litestar, httpx.AsyncClient], letterbox: Letterbox, opened: Database
 ) -> None:

@@ -59,6 +59,8 @@ async def test_members_are_listed_page_by_page(http: httpx.AsyncClient, staff: S
         assert (await http.get(MEMBERS, headers=others)).status_code == 403
 
 
+@pytest.mark.promise("roles-now")
+@pytest.mark.attack(28)
 async def test_a_changed_role_counts_at_once_and_ends_the_sessions(
     http: httpx.AsyncClient, staff: Staff, opened: Database, two_tenants: TwoTenants
 ) -> None:
@@ -119,6 +121,7 @@ async def test_the_last_administrator_of_a_tenant_stays(
     assert (await try_it()).status_code == 204
 
 
+@pytest.mark.promise("roles-now")
 async def test_two_administrators_cannot_demote_each_other_at_once(
     http: httpx.AsyncClient, staff: Staff, opened: Database, two_tenants: TwoTenants
 ) -> None:
@@ -158,6 +161,7 @@ async def test_the_last_platform_administrator_stays(http: httpx.AsyncClient, st
     assert sorted(await asyncio.gather(demote(root), demote(other))) == ["changed", "last"]
 
 
+@pytest.mark.promise("roles-now")
 async def test_promotion_and_demotion_end_sessions(http: httpx.AsyncClient, staff: Staff, opened: Database) -> None:
     """Whoever becomes platform administrator, or stops being one, logs in anew."""
     who = (await ids(http, staff.admin_a))["person-1@example.com"]

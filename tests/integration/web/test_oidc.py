@@ -142,6 +142,7 @@ async def test_the_authorization_request_carries_all_guards(http: httpx.AsyncCli
 
 
 @pytest.mark.usefixtures("anna")
+@pytest.mark.promise("provider-trusted-for-its-word")
 async def test_a_code_opens_nothing_in_another_browser(http: httpx.AsyncClient) -> None:
     """Neither somebody else's code and state, nor their code with one's own state, log anybody in; a code is one-time."""
     mine, theirs = await begin(http), await begin(http)
@@ -183,6 +184,7 @@ FLAWS: dict[str, Callable[[dict[str, Any]], None]] = {
 
 @pytest.mark.usefixtures("anna")
 @pytest.mark.parametrize("flaw", FLAWS)
+@pytest.mark.promise("provider-trusted-for-its-word", figure="16 flaws")
 async def test_a_token_with_a_flaw_opens_nothing(http: httpx.AsyncClient, provider: Provider, flaw: str) -> None:
     """Each claim that is wrong or missing is refused, though the signature is right."""
     provider.change = FLAWS[flaw]
@@ -220,6 +222,7 @@ async def test_new_keys_of_the_provider_are_fetched(http: httpx.AsyncClient, pro
     assert provider.asked.count("/keys") == 2
 
 
+@pytest.mark.promise("provider-trusted-for-its-word")
 async def test_a_stranger_is_told_to_ask_for_an_invitation(http: httpx.AsyncClient, staff: Staff) -> None:
     """Who is neither known nor invited does not come in, though the provider vouches for them."""
     answer = await log_in(http)

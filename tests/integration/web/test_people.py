@@ -78,6 +78,7 @@ async def test_a_refused_login_does_not_say_why(http: httpx.AsyncClient) -> None
 
 
 @pytest.mark.attack(28)
+@pytest.mark.attack(28)
 async def test_five_wrong_passwords_lock_the_person_out_for_a_while(
     http: httpx.AsyncClient, database: DatabaseUrls
 ) -> None:
@@ -196,6 +197,7 @@ async def test_bearer_wins_over_the_cookie(http: httpx.AsyncClient, opened: Data
     ids=["nothing", "other site", "longer name", "other scheme", "null", "other site with header", "own", "header"],
 )
 @pytest.mark.attack(27)
+@pytest.mark.attack(27)
 async def test_a_change_by_cookie_needs_one_of_our_pages(
     http: httpx.AsyncClient, headers: dict[str, str], status: int
 ) -> None:
@@ -206,6 +208,7 @@ async def test_a_change_by_cookie_needs_one_of_our_pages(
     assert (await http.get("/api/v1/me", headers=cookie)).status_code == (401 if status == 204 else 200)
 
 
+@pytest.mark.attack(27)
 async def test_another_sites_form_cannot_log_anybody_in(http: httpx.AsyncClient) -> None:
     """A login posted from a page of another site is refused, so that nobody works in a stranger's session."""
     answer = await http.post(

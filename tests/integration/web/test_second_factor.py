@@ -70,6 +70,7 @@ async def enrol(http: httpx.AsyncClient, headers: dict[str, str]) -> tuple[str, 
     return secret, confirmed.json()["codes"]
 
 
+@pytest.mark.promise("codes-once")
 async def test_a_device_is_enrolled_and_asked_for(http: httpx.AsyncClient) -> None:
     """Begun with the password and confirmed by a code, the device is asked for at the next login; a code works once."""
     here = await session(http)
@@ -94,6 +95,8 @@ async def test_a_device_is_enrolled_and_asked_for(http: httpx.AsyncClient) -> No
     assert (state["enrolled"], state["recovery_codes"]) == (True, 10)
 
 
+@pytest.mark.promise("codes-once")
+@pytest.mark.attack(28)
 async def test_one_code_opens_one_session_however_many_try_at_once(http: httpx.AsyncClient) -> None:
     """Of several logins with the same code at the same moment, one gets in."""
     import asyncio  # noqa: PLC0415 - for this test only

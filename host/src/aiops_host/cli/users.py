@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -153,7 +154,7 @@ def role(email: str, slug: str, role: Any) -> None:
     """Give a member another role; their sessions end."""
     from aiops_host.trust import membership  # noqa: PLC0415 - the database is not needed for --help
 
-    _in_tenant(email, slug, lambda *where, actor: membership.change_role(*where, role=role, actor=actor))
+    _in_tenant(email, slug, partial(membership.change_role, role=role))
     click.echo(f"{email} is {role} in {slug} now")
 
 
