@@ -122,7 +122,9 @@ class Dashboard:
         whose = self.tenant_ids[tenant]
         if budget is not None:
             self._execute(
-                "insert into llm_budget (tenant_id, set_by, period, usd) values ($1, 'operator', 'month', $2)", whose, budget
+                "insert into llm_budget (tenant_id, set_by, period, usd) values ($1, 'operator', 'month', $2)",
+                whose,
+                budget,
             )
         self._execute(
             "insert into llm_usage as u (tenant_id, day, agent, provider, model, calls, prompt_tokens, cost_usd) "
