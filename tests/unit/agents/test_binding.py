@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import string
 from dataclasses import dataclass, field
 from typing import Any
@@ -180,3 +181,12 @@ def test_routes_keep_their_order_and_place() -> None:
         ("openai/m", ADDRESSES["openai"], "openai", "v"),
     ]
     assert KEY not in repr(made)
+
+
+def test_what_the_process_inherited_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys, addresses and organisations of providers leave the environment with the first backend; others stay."""
+    lent = ("OPENAI_API_KEY", "OPENAI_ORGANIZATION", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "AZURE_API_BASE")
+    for name in (*lent, "AZURE_CLIENT_ID"):
+        monkeypatch.setenv(name, KEY)
+    LiteLLMBackend(load_config(LiteLLMConfig, {"models": [{"model": "openai/m"}]}), FakeServices())
+    assert [name for name in (*lent, "AZURE_CLIENT_ID") if name in os.environ] == ["AZURE_CLIENT_ID"]
