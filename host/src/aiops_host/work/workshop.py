@@ -49,7 +49,7 @@ class AgentKit:
     backends: Backends
     budget: RunBudget
     version: int
-    privacy: Privacy = Privacy()
+    privacy: Privacy
 
 
 class Kept(Generic[T]):
