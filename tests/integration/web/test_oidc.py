@@ -148,7 +148,8 @@ async def test_a_code_opens_nothing_in_another_browser(http: httpx.AsyncClient) 
     mine, theirs = await begin(http), await begin(http)
     foreign_state = await finish(http, mine[0], theirs[1], theirs[2])
     foreign_code = await finish(http, mine[0], mine[1], theirs[2])
-    for answer in (foreign_state, foreign_code):
+    wrong_state = await finish(http, mine[0], theirs[1], mine[2])
+    for answer in (foreign_state, foreign_code, wrong_state):
         assert (answer.status_code, answer.json()["code"]) == (401, "provider-refused")
     assert (await finish(http, *mine)).status_code == 200
     assert (await finish(http, *mine)).status_code == 401
