@@ -39,6 +39,8 @@ WARM_PREFORK = 8
 PARTS = ("slow", "fast", "latency")
 
 _numbers = count(1)
+_DONE = "select count(*) from delivery where state = 'done' and starts_with(ticket_id, $1)"
+_CONFIRMED = "select count(*) from effect where state = 'confirmed' and starts_with(ticket_id, $1)"
 
 
 def main() -> int:
@@ -114,7 +116,9 @@ class _Side:
     async def _ours(self, n: int, *, per_second: float | None = None) -> dict[str, Any]:
         product = self._product
         with product.part("serve") as host, product.part("worker") as worker:
+            await product.forget_deliveries()
             await self._through("WRM", self._options.warm)
+            await product.analyse()
             before = stage.cpu_seconds(worker.pid), stage.cpu_seconds(host.pid)
             begin = time.time()
             sent = await self._through("OPS", n, per_second=per_second)
@@ -137,17 +141,16 @@ class _Side:
     async def _through(self, project: str, n: int, *, per_second: float | None = None) -> dict[str, float]:
         """Send ``n`` webhooks and wait until each ticket has exactly one note."""
         product = self._product
-        await product.forget_deliveries()
         noted = self._notes()["comment"]
         keys = [f"{project}-{next(_numbers)}" for _ in range(n)]
         sent = await load.send(product.webhook_url, product.webhook_secret, keys, per_second=per_second)
         end = time.monotonic() + DRAIN_SECONDS
-        while await product.observer.fetchval("select count(*) from delivery where state = 'done'") < n:
+        while await product.observer.fetchval(_DONE, project) < n:
             if time.monotonic() > end:
                 raise SystemExit(f"the pipeline did not finish: {await product.states()}")
             await asyncio.sleep(POLL_SECONDS)
         notes = self._notes()
-        confirmed = await product.observer.fetchval("select count(*) from effect where state = 'confirmed'")
+        confirmed = await product.observer.fetchval(_CONFIRMED, project)
         if confirmed != n or notes["comment"] - noted != n or notes["max_comments_per_issue"] != 1:
             raise SystemExit(f"{confirmed} effects of {n} are confirmed, {notes} notes after {noted}")
         return sent
@@ -155,7 +158,9 @@ class _Side:
     async def _latencies(self, sent: Mapping[str, float]) -> list[int]:
         """Return milliseconds from a webhook's sending to its delivery's end, shortest first."""
         rows = await self._product.observer.fetch(
-            "select ticket_id, extract(epoch from finished_at)::float8 as finished from delivery"
+            "select ticket_id, extract(epoch from finished_at)::float8 as finished from delivery "
+            "where ticket_id = any($1)",
+            list(sent),
         )
         return sorted(round(1000 * (row["finished"] - sent[row["ticket_id"]])) for row in rows)
 

@@ -101,6 +101,7 @@ async def plan(con: Connection, claim: DeliveryClaim, run_id: UUID, enhancement:
     return Planned(kept["effect_id"], kept["state"], fresh=False)
 
 
+# By ``not in`` the planner cannot take the index of open effects instead of the key; see ``claims``.
 _CLAIM = """
 update effect e
 set lease_token = e.lease_token + 1, lease_until = clock_timestamp() + $3, worker = $4,
@@ -111,7 +112,7 @@ set lease_token = e.lease_token + 1, lease_until = clock_timestamp() + $3, worke
 from (
     select x.tenant_id, x.effect_id, x.state as was, x.state = 'planned' and x.attempt = 0 as first
     from effect x
-    where x.tenant_id = $1 and x.effect_id = $2 and x.state in ('planned', 'sending', 'unknown')
+    where x.tenant_id = $1 and x.effect_id = $2 and x.state not in ('confirmed', 'parked', 'dead')
       and x.due_at <= clock_timestamp() and (x.lease_until is null or x.lease_until < clock_timestamp())
     for update skip locked
 ) free
@@ -209,7 +210,7 @@ _CONFIRM = """
 with confirmed as (
     update effect set state = 'confirmed', reason = null, remote_id = $4, remote_url = $5, lease_until = null,
         confirmed_at = clock_timestamp(), reconcile_at = clock_timestamp() + $6, reconciles = 0
-    where tenant_id = $1 and effect_id = $2 and lease_token = $3 and state in ('planned', 'sending', 'unknown')
+    where tenant_id = $1 and effect_id = $2 and lease_token = $3 and state not in ('confirmed', 'parked', 'dead')
     returning tenant_id, connection_id, ticket_id, delivery_id, run_id
 ), done as (
     update delivery d set state = 'done', reason = null, finished_at = clock_timestamp()
@@ -278,7 +279,7 @@ async def give_up(con: Connection, claim: EffectClaim, *, state: Literal["parked
 async def _settle(con: Connection, claim: EffectClaim, assignments: str, *values: object) -> None:
     changed = await con.execute(
         f"update effect set {assignments}, lease_until = null "  # noqa: S608 - constants of this module only
-        "where tenant_id = $1 and effect_id = $2 and lease_token = $3 and state in ('planned', 'sending', 'unknown')",
+        "where tenant_id = $1 and effect_id = $2 and lease_token = $3 and state not in ('confirmed', 'parked', 'dead')",
         claim.tenant_id,
         claim.effect_id,
         claim.token,

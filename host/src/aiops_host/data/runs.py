@@ -16,7 +16,7 @@ from aiops_core.tickets import Enhancement, NoteDraft, Ticket
 from aiops_host.data.claims import DeliveryClaim
 from aiops_host.data.cursors import conditions, cursor_of
 from aiops_host.data.session import Connection, Database
-from aiops_host.data.usage import NOTHING, Spent, settle
+from aiops_host.data.usage import NOTHING, Spent
 
 MAX_PAGE = 200
 
@@ -146,7 +146,7 @@ class FinishedRun:
 
 
 async def store(con: Connection, claim: DeliveryClaim, run: FinishedRun) -> None:
-    """Store the run with its steps and settle what it spent, inside the caller's tenant session."""
+    """Store the run with its steps, inside the caller's tenant session."""
     costs = [s.cost_usd for s in run.steps if s.cost_usd is not None]
     await con.execute(
         "insert into run (tenant_id, run_id, delivery_id, attempt, connection_id, ticket_id, agent, agent_version, "
@@ -175,7 +175,6 @@ async def store(con: Connection, claim: DeliveryClaim, run: FinishedRun) -> None
         _storable(run.enhancement),
     )
     await _store_steps(con, claim, run)
-    await settle(con, claim.tenant_id, run.spent)
 
 
 async def _store_steps(con: Connection, claim: DeliveryClaim, run: FinishedRun) -> None:

@@ -49,7 +49,7 @@ class TenantLine(msgspec.Struct, frozen=True, kw_only=True):
 
     slug: str
     name: str
-    state: Literal["active", "suspended"]
+    state: Literal["active", "suspended", "deleting"]
     ended: int
     posted: int
     slowest_seconds: float | None

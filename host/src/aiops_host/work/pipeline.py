@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -113,8 +115,7 @@ class Pipeline:
 
     async def _plan(self, claim: DeliveryClaim, run: FinishedRun) -> Result:
         assert run.enhancement is not None  # noqa: S101 - a run without an error has one
-        async with self.database.tenant(claim.tenant_id) as con:
-            await runs.store(con, claim, run)
+        async with self._recording(claim, run) as con:
             if claim.dry_run:
                 await self._moved(con, claim, "done", "dry-run", "Dry run: nothing was posted.")
                 return Result(outcome="dry-run", run=run)
@@ -130,9 +131,7 @@ class Pipeline:
         self, claim: DeliveryClaim, reason: str, *, asked: float | None = None, run: FinishedRun | None = None
     ) -> Result:
         delays = self.settings.backoff
-        async with self.database.tenant(claim.tenant_id) as con:
-            if run is not None:
-                await runs.store(con, claim, run)
+        async with self._recording(claim, run) as con:
             if claim.tries > len(delays):
                 await self._moved(con, claim, "dead", "gave-up", f"Gave up after {claim.tries} tries: {reason}")
                 return Result(outcome="dead", run=run)
@@ -142,6 +141,17 @@ class Pipeline:
             await claims.requeue(con, claim, delay=delay, reason=reason)
             await self._release_ticket(con, claim)
         return Result(outcome="retry", run=run)
+
+    @asynccontextmanager
+    async def _recording(self, claim: DeliveryClaim, run: FinishedRun | None) -> AsyncIterator[Connection]:
+        """Give a tenant session in which the run is stored and what it spent is settled."""
+        async with self.database.tenant(claim.tenant_id) as con:
+            if run is not None:
+                await runs.store(con, claim, run)
+            yield con
+            # Last: from here to the commit, runs of one tenant and model wait for each other.
+            if run is not None:
+                await usage.settle(con, claim.tenant_id, run.spent)
 
     async def _pause(self, claim: DeliveryClaim, reason: str) -> Result:
         async with self.database.tenant(claim.tenant_id) as con:
