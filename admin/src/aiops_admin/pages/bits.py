@@ -81,7 +81,11 @@ def no_tenant(unknown: str | None = None) -> Node:
     if unknown is not None:
         text = f"You have no tenant “{unknown}”: perhaps it is misspelled, or you were given no role in it."
         return empty("No such tenant", text, h("p", h("a", "To your first tenant", href="?")))
-    return empty("You belong to no tenant yet", "Ask the person who runs AI Ops to give you a role in your tenant.")
+    text = (
+        "Ask the person who runs AI Ops to give you a role in your tenant. If that is you: create the first one on the "
+        "page Tenants."
+    )
+    return empty("You belong to no tenant yet", text)
 
 
 def clear_filters() -> Node:

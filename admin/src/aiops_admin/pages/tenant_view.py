@@ -89,6 +89,7 @@ def tenant_sheet(tenant: TenantDetail) -> Node:
                 "div",
                 h("a", "Export", href=f"/export?{query}", download=True, class_="button"),
                 h("a", "Connections", href=f"/connections?{query}", class_="button"),
+                h("a", "People", href=f"/people?{query}", class_="button"),
                 _button("delete", "Delete …"),
                 class_="buttons",
             ),

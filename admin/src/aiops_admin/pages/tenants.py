@@ -121,6 +121,7 @@ class TenantsPage(LivePage):
                 lambda: doors.create_tenant(slug, given.get("name", "").strip()), views.new_question, "new"
             )
             if made is not None:
+                self.frame.parts.people.forget(self.frame.token)  # the next page is to know of it at once
                 self._ask(None)
                 await self._open(made.slug)
                 return
