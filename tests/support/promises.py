@@ -174,6 +174,10 @@ PROMISES: Mapping[str, Promise] = {
         "When a provider fails the next one is asked; one that keeps failing is left out for that tenant and tried again.",
         "Each worker finds out for itself, and forgets when it ends.",
     ),
+    "onboarding-as-written": Promise(
+        "The onboarding page leads from an empty installation to the first note as it stands, each of its three ways.",
+        "Tried with a simulated Jira and a stand-in for a model's server.",
+    ),
     "plugins-gated": Promise(
         "A plugin that brings a `.pth` file is refused, and every installed distribution is listed in a bill of materials.",
         "An installed plugin runs with the host's rights: installing one is trusting it.",
