@@ -33,7 +33,7 @@ BAD = {
     "data": ({"acme-1.0.data/data/etc/x": ""}, "beside the plugin's own package"),
     "script": ({"acme-1.0.data/scripts/python": ""}, "beside the plugin's own package"),
     "standard library": ({"ssl.py": ""}, "in the place of a module of Python itself"),
-    "ours": ({"aiops_core/vault.py": ""}, "in the place of a package of AI Ops"),
+    "ours": ({"aiops_core/vault.py": ""}, "in the place of a package of aiops-core"),
     "call": ({"acme/plugin.py": PLUGIN + "print('hello')\n"}, "line 7, does something when it is imported"),
     "loop": ({"acme/plugin.py": "for x in (1,): pass\n"}, "line 1, does something"),
     "try": ({"acme/plugin.py": "try:\n    import evil\nexcept ImportError: pass\n"}, "line 1, does something"),

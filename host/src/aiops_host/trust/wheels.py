@@ -10,11 +10,13 @@ import base64
 import configparser
 import csv
 import hashlib
+import importlib.util
 import io
 import re
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path, PurePosixPath
 
 GROUP = "aiops"
@@ -61,8 +63,25 @@ def _places(wheel: zipfile.ZipFile) -> Iterator[str]:
     for name in sorted({PurePosixPath(i.filename).parts[0].removesuffix(".py") for i in wheel.infolist()}):
         if name in sys.stdlib_module_names:
             yield f"{name} stands in the place of a module of Python itself."
-        if re.fullmatch(r"aiops_(core|host|admin|agents|jira|servicedesk|demo|vault)", name):
-            yield f"{name} stands in the place of a package of AI Ops."
+        if others := _owners(name) - {_distribution(wheel)}:
+            yield f"{name} stands in the place of a package of {', '.join(sorted(others))}."
+
+
+def _owners(package: str) -> set[str]:
+    """Return the installed distributions a package belongs to; a namespace belongs to nobody."""
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or spec.origin is None:
+        return set()
+    return {_canonical(name) for name in packages_distributions().get(package, ())}
+
+
+def _distribution(wheel: zipfile.ZipFile) -> str:
+    folder = next((PurePosixPath(n).parts[0] for n in wheel.namelist() if ".dist-info/" in n), "")
+    return _canonical(folder.partition("-")[0])
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _records(wheel: zipfile.ZipFile) -> Iterator[str]:
