@@ -72,7 +72,8 @@ def _owners(package: str) -> set[str]:
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or spec.origin is None:
         return set()
-    return {_canonical(name) for name in packages_distributions().get(package, ())}
+    # Where a package is installed as a link to its sources, nothing but its name tells.
+    return {_canonical(name) for name in packages_distributions().get(package, [package])}
 
 
 def _distribution(wheel: zipfile.ZipFile) -> str:
