@@ -63,7 +63,7 @@ def _places(wheel: zipfile.ZipFile) -> Iterator[str]:
     for name in sorted({PurePosixPath(i.filename).parts[0].removesuffix(".py") for i in wheel.infolist()}):
         if name in sys.stdlib_module_names:
             yield f"{name} stands in the place of a module of Python itself."
-        if others := _owners(name) - {_distribution(wheel)}:
+        elif others := _owners(name) - {_distribution(wheel)}:
             yield f"{name} stands in the place of a package of {', '.join(sorted(others))}."
 
 
