@@ -65,6 +65,8 @@ OTHERS = (
     "api.openai.com/v1",
     "ftp://api.openai.com/v1",
     "https://api.openai.com:99999/v1",
+    "https://api.openai.com:/v1",
+    "https://a.openai.azure.com:",
     "",
 )
 
@@ -76,7 +78,7 @@ def test_what_is_listed_is_covered(address: str) -> None:
     check_addresses(CATALOGUE, [address])
 
 
-@pytest.mark.attack(18, figure=32)
+@pytest.mark.attack(18, figure=34)
 @pytest.mark.parametrize("address", OTHERS)
 def test_anything_else_is_refused(address: str) -> None:
     """Another scheme, host, port or path is refused, whatever of the listed one it contains."""

@@ -157,9 +157,10 @@ def _parts(address: str) -> SplitResult | None:
     if not ADDRESS.fullmatch(address):
         return None
     try:
-        return urlsplit(address)
+        parts = urlsplit(address)
     except ValueError:
         return None
+    return None if parts.netloc.endswith(":") else parts
 
 
 def _port(parts: SplitResult) -> int | None:
