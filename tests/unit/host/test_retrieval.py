@@ -92,8 +92,8 @@ def test_words_that_keep_the_same_company_point_the_same_way() -> None:
     laptop, notebook, printer = subjects[0][0], subjects[0][1], subjects[1][0]
     vectors = concepts.learn([d for d in documents if not {laptop, notebook} <= d.keys()])
 
-    numbered = {number: vectors[lexeme] for number, lexeme in enumerate([laptop, notebook, printer])}
-    same, other = concepts.cosines({0: 1.0}, [{1: 1.0}, {2: 1.0}], numbered)
+    learnt = np.array([vectors[lexeme] for lexeme in (laptop, notebook, printer)], np.float32)
+    same, other = concepts.cosines({0: 1.0}, [{1: 1.0}, {2: 1.0}], [0, 1, 2], learnt)
     assert same > other + 0.5
 
 
@@ -118,8 +118,9 @@ def test_what_is_learnt_does_not_depend_on_where_learning_began(monkeypatch: pyt
     bags = [{numbers[lexeme]: n for lexeme, n in document.items()} for document in documents]
 
     def closeness() -> list[float]:
-        vectors = {numbers[lexeme]: vector for lexeme, vector in concepts.learn(documents).items()}
-        return concepts.cosines(bags[0], bags[1:60], vectors)
+        learnt = concepts.learn(documents)
+        vectors = np.array(list(learnt.values()), np.float32)
+        return concepts.cosines(bags[0], bags[1:60], [numbers[lexeme] for lexeme in learnt], vectors)
 
     first = closeness()
     seeded = np.random.default_rng
@@ -129,14 +130,14 @@ def test_what_is_learnt_does_not_depend_on_where_learning_began(monkeypatch: pyt
 
 def test_a_document_points_where_its_words_point() -> None:
     """Frequency counts, but not length; a document without a known lexeme points nowhere."""
-    vectors = {1: [3.0, 0.0], 2: [0.0, 4.0]}
+    vectors = np.array([[3.0, 0.0], [0.0, 4.0]], np.float32)
     mixed, longer, other, unknown = concepts.cosines(
-        {1: 1.0, 3: 9.0}, [{1: 1.0, 2: 1.0}, {1: 5.0, 2: 5.0, 3: 1.0}, {2: 2.0}, {3: 1.0}], vectors
+        {1: 1.0, 3: 9.0}, [{1: 1.0, 2: 1.0}, {1: 5.0, 2: 5.0, 3: 1.0}, {2: 2.0}, {3: 1.0}], [1, 2], vectors
     )
     assert mixed == pytest.approx(0.6)
     assert longer == pytest.approx(0.6)
     assert other == unknown == 0.0
-    assert concepts.cosines({1: 1.0}, [{1: 1.0}], {}) == [0.0]
+    assert concepts.cosines({1: 1.0}, [{1: 1.0}], [], vectors) == [0.0]
 
 
 @pytest.mark.parametrize(

@@ -49,21 +49,20 @@ def learn(documents: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
 
 
 def cosines(
-    query: Mapping[int, float],
-    documents: Sequence[Mapping[int, float]],
-    vectors: Mapping[int, Sequence[float] | Floats],
+    query: Mapping[int, float], documents: Sequence[Mapping[int, float]], lexemes: Sequence[int], vectors: Floats
 ) -> list[float]:
     """Return how far each document points the way the query does, from -1 to 1; 0 for what has no vectors.
 
     Args:
         query: The frequency of each lexeme, in the order of the text.
         documents: The same of each document.
-        vectors: What was learnt of each lexeme; those without a vector say nothing.
+        lexemes: Those that something was learnt of; the others say nothing.
+        vectors: What was learnt, a row for each of ``lexemes``.
     """
-    columns = {lexeme: n for n, lexeme in enumerate(vectors)}
-    if not columns:
+    if not lexemes:
         return [0.0] * len(documents)
-    directions = _unit(_frequencies([query, *documents], columns) @ np.stack(list(vectors.values()), dtype=np.float32))
+    columns = {lexeme: n for n, lexeme in enumerate(lexemes)}
+    directions = _unit(_frequencies([query, *documents], columns) @ vectors)
     cosine: list[float] = (directions[1:] @ directions[0]).tolist()
     return cosine
 

@@ -27,7 +27,7 @@ CANDIDATES = 400
 
 ORDERED_BY_CONCEPTS = 30
 CONCEPT_WEIGHT = 1.5
-ARRAY_HEAD = 5 * 4
+ARRAY_HEAD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,27 +168,25 @@ order by hit.score desc, hit.document_id desc
 
 async def _by_concepts(con: Connection, query: _Query, documents: Sequence[Any]) -> dict[int, float]:
     """Return a factor of 1 for a document that points the query's way, and less the further it points away."""
-    vectors = await _vectors(con, {*query.bag, *(i for document in documents for i in document["lexeme_ids"])})
-    if vectors.keys().isdisjoint(query.bag):
+    lexemes, vectors = await _vectors(con, {*query.bag, *(i for document in documents for i in document["lexeme_ids"])})
+    if query.bag.keys().isdisjoint(lexemes):
         return {}
     bags = [dict(zip(document["lexeme_ids"], document["frequencies"], strict=True)) for document in documents]
     return {
         document["document_id"]: math.exp(CONCEPT_WEIGHT * (cosine - 1))
-        for document, cosine in zip(documents, cosines(query.bag, bags, vectors), strict=True)
+        for document, cosine in zip(documents, cosines(query.bag, bags, lexemes, vectors), strict=True)
     }
 
 
-async def _vectors(con: Connection, lexeme_ids: set[int]) -> dict[int, Floats]:
+async def _vectors(con: Connection, lexeme_ids: set[int]) -> tuple[list[int], Floats]:
+    """Return the lexemes something was learnt of, and a row for each."""
     rows = await con.fetch(
         "select lexeme_id, array_send(vector) as sent from search_concept where lexeme_id = any($1::int[])",
         list(lexeme_ids),
     )
-    return {row["lexeme_id"]: _floats(row["sent"]) for row in rows}
-
-
-def _floats(sent: bytes) -> Floats:
-    """Read PostgreSQL's own form of a real[]: a head of five integers, then each value after its length.
-
-    asyncpg makes a Python object of each value first: ten thousand of them in every search.
-    """
-    return np.frombuffer(sent, ">f4", offset=ARRAY_HEAD)[1::2].astype(np.float32)
+    if not rows:
+        return [], np.zeros((0, 0), np.float32)
+    sent = np.frombuffer(b"".join(row["sent"] for row in rows), ">f4").reshape(len(rows), -1)
+    # PostgreSQL's own form of a real[]: a head of five numbers, then each value after its length. asyncpg would make a
+    # Python object of each value first: ten thousand of them in every search.
+    return [row["lexeme_id"] for row in rows], sent[:, ARRAY_HEAD + 1 :: 2].astype(np.float32)
