@@ -1,5 +1,7 @@
 """Personal data is found, replaced and put back; what only looks like it is left alone."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,6 +143,16 @@ def test_hiding_and_restoring_changes_nothing(text: str) -> None:
     """Whatever a text holds, its values come back where they stood."""
     redactor = Redactor(ALL)
     assert redactor.restore(redactor.hide(text)) == text
+
+
+def test_a_card_behind_an_account_is_hidden() -> None:
+    """Digits of both that look like one number of a card hide neither: each is replaced whole."""
+    ibans = [value for kind, value in PERSONAL if kind == "iban"]
+    cards = [value for kind, value in PERSONAL if kind == "card"]
+    for iban in ibans:
+        for card in cards:
+            hidden = Redactor(ALL).hide(f"{iban} {card}")
+            assert not any(c.isdigit() for c in re.sub(r"(IBAN|CARD)_1_[A-Z]{4}", "", hidden)), hidden
 
 
 @given(st.lists(st.sampled_from([value for _, value in PERSONAL] + ORDINARY + [" ", "\n", ";", "x"]), max_size=30))

@@ -55,22 +55,22 @@ def check(privacy: Privacy) -> None:
 
 
 def find(text: str, privacy: Privacy) -> list[Found]:
-    """Return the personal data of the chosen kinds in their order; where two overlap the one that begins first."""
-    found = sorted(
-        (piece for kind in privacy.kinds if kind != "phone" for piece in FINDERS[kind](text)),
-        key=lambda piece: (piece.start, -piece.end),
-    )
-    kept: list[Found] = []
-    for piece in found:
-        if not kept or piece.start >= kept[-1].end:
-            kept.append(piece)
+    """Return the personal data of the chosen kinds in its order.
+
+    Each kind is looked for in what the kinds before it left: digits of an account's number and of a card's behind it can
+    look like a third number.
+    """
+    found: list[Found] = []
+    for kind, finder in FINDERS.items():
+        if kind in privacy.kinds:
+            found += finder(_without(text, found))
     if "phone" in privacy.kinds:
-        kept += _phones(_without(text, kept), privacy)
-    return sorted(set(kept))
+        found += _phones(_without(text, found), privacy)
+    return sorted(set(found))
 
 
 def _without(text: str, found: Iterable[Found]) -> str:
-    """Return the text with what was found blanked: a phone number beside an account's would be read as one with it."""
+    """Return the text with what was found blanked."""
     for piece in found:
         text = f"{text[: piece.start]}{chr(10) * (piece.end - piece.start)}{text[piece.end :]}"
     return text
