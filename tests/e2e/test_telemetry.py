@@ -140,6 +140,7 @@ def test_one_trace_leads_from_the_webhook_to_the_ticket(seen: Seen) -> None:
         "run": ["delivery", "webhook"],
         "tool": ["run", "delivery", "webhook"],
         "llm": ["run", "delivery", "webhook"],
+        "llm call": ["llm", "run", "delivery", "webhook"],
         "update ticket": ["delivery", "webhook"],
     }
     tools = {str(span.attributes["tool"]) for span in by_name["tool"]}

@@ -29,7 +29,7 @@ budgets = click.Group(
 @click.option("--tokens", type=click.IntRange(min=0), help="Most tokens in the period, asked and answered")
 @click.option("--usd", type=click.FloatRange(min=0), help="Most money in the period, in USD")
 def set_(period: Period, slug: str, tokens: int | None, usd: float | None) -> None:
-    """Set the budget of a PERIOD, day or month by UTC; at its end notes are made without AI text."""
+    """Set the budget of a PERIOD, day or month by UTC. At its end notes are made without AI text."""
     from aiops_host.data import budgets as stored  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.data import tenants  # noqa: PLC0415
     from aiops_host.trust import audit  # noqa: PLC0415
@@ -58,7 +58,7 @@ def set_(period: Period, slug: str, tokens: int | None, usd: float | None) -> No
 @click.argument("period", type=PERIODS)
 @tenant_option
 def remove(period: Period, slug: str) -> None:
-    """Take the operator's budget of a PERIOD away; the tenant's own stays."""
+    """Take the operator's budget of a PERIOD away. The tenant's own stays."""
     from aiops_host.data import budgets as stored  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.data import tenants  # noqa: PLC0415
     from aiops_host.trust import audit  # noqa: PLC0415

@@ -68,7 +68,7 @@ def rotate(data_keys: bool, slug: str | None, as_json: bool) -> None:
 @click.option("--from", "source", metavar="PROVIDER", help="Take over data keys that this key provider wraps")
 @as_json
 def rewrap(retire: bool, source: str | None, as_json: bool) -> int:
-    """Wrap with the newest key what older ones still wrap, and finish what a rotation began.
+    """Wrap with the newest key what older ones still wrap. It finishes what a rotation began.
 
     Can be stopped and started again at any time.
     """
@@ -88,7 +88,7 @@ def rewrap(retire: bool, source: str | None, as_json: bool) -> int:
 @keys.command()
 @as_json
 def status(as_json: bool) -> int:
-    """Show which keys wrap and seal what; exit code 1 while `aiops keys rewrap` has something to do."""
+    """Show which keys wrap and seal what. Exit code 1 while `aiops keys rewrap` has something to do."""
 
     async def work() -> tuple[Any, list[TenantKeys]]:
         async with _upkeep() as upkeep:

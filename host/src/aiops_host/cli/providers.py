@@ -58,7 +58,7 @@ def list_(as_json: bool) -> None:
 @click.option("--api-version", help="Only some servers, such as Azure's, ask for one")
 @click.option("--position", default=100, show_default=True, help="Lower is asked first, unless a tenant says otherwise")
 def allow(name: str, address: str, title: str | None, **more: Any) -> None:
-    """Put the provider NAME into the catalogue, or change it; its prices stay."""
+    """Put the provider NAME into the catalogue, or change it. Its prices stay."""
     from aiops_host.data import providers as stored  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.trust import audit  # noqa: PLC0415
     from aiops_host.trust.catalogue import change_catalogue  # noqa: PLC0415
@@ -77,7 +77,7 @@ def allow(name: str, address: str, title: str | None, **more: Any) -> None:
 @providers.command()
 @click.argument("name")
 def remove(name: str) -> None:
-    """Take the provider NAME out of the catalogue; tenants' keys for it are kept and not used."""
+    """Take the provider NAME out of the catalogue. Tenants' keys for it are kept and not used."""
     from aiops_host.trust import audit  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.trust.catalogue import take_from_catalogue  # noqa: PLC0415
 
@@ -95,7 +95,7 @@ def remove(name: str) -> None:
 @click.option("--output", "per_output", type=float, help="USD per million tokens answered")
 @click.option("--listed", is_flag=True, help="Forget a price set here; the backend's own list counts again")
 def price(name: str, model: str, per_input: float | None, per_output: float | None, listed: bool) -> None:
-    """Set what MODEL of the provider NAME costs, where the backend's own list is wrong or silent."""
+    """Set what MODEL of the provider NAME costs. It counts where the backend's own list is wrong or silent."""
     from aiops_core.llm import ModelPrice  # noqa: PLC0415 - not needed for --help
     from aiops_host.data import providers as stored  # noqa: PLC0415
     from aiops_host.trust import audit  # noqa: PLC0415
@@ -152,7 +152,7 @@ def grant(name: str, slug: str, models: str, endpoint: str | None, key_file: Any
 @tenant_option
 @as_json
 def keys(slug: str, as_json: bool) -> None:
-    """List a tenant's keys in the order their providers are asked, never their plaintext."""
+    """List a tenant's keys in the order their providers are asked. Their plaintext is never shown."""
     from aiops_host.trust.tenant_keys import provider_views  # noqa: PLC0415 - the database is not needed for --help
 
     async def work(database: Database, who: Entering) -> Any:
@@ -173,7 +173,7 @@ def keys(slug: str, as_json: bool) -> None:
 @tenant_option
 @as_json
 def test(name: str, slug: str, as_json: bool) -> int:
-    """Try the key in use for the provider NAME with one small call; the exit code is 1 when it failed."""
+    """Try the key in use for the provider NAME with one small call. The exit code is 1 when it failed."""
     from aiops_host.trust.tenant_keys import test_key  # noqa: PLC0415 - the database is not needed for --help
 
     async def work(database: Database, who: Entering) -> ProbeView:
@@ -186,7 +186,7 @@ def test(name: str, slug: str, as_json: bool) -> int:
 @click.argument("name")
 @tenant_option
 def drop(name: str, slug: str) -> None:
-    """Take a tenant's key for the provider NAME away, or one granted to it, and destroy it."""
+    """Take a tenant's key for the provider NAME away and destroy it. One granted to it too."""
     from aiops_host.trust.tenant_keys import drop_key  # noqa: PLC0415 - the database is not needed for --help
 
     async def work(database: Database, who: Entering) -> None:
@@ -200,7 +200,7 @@ def drop(name: str, slug: str) -> None:
 @click.argument("names", nargs=-1, required=True)
 @tenant_option
 def order(names: Sequence[str], slug: str) -> None:
-    """Let the tenant's providers be asked in the order of NAMES; each is asked when those before it failed."""
+    """Let the tenant's providers be asked in the order of NAMES. Each is asked when those before it failed."""
     from aiops_host.trust.tenant_keys import order_keys  # noqa: PLC0415 - the database is not needed for --help
 
     async def work(database: Database, who: Entering) -> None:

@@ -115,7 +115,7 @@ def suspend(slug: str) -> None:
 @tenants.command()
 @slug_argument
 def resume(slug: str) -> None:
-    """Let a suspended tenant go on; what waited is worked on, oldest first."""
+    """Let a suspended tenant go on. What waited is worked on, oldest first."""
     _set_state(slug, "active")
 
 
@@ -123,7 +123,7 @@ def resume(slug: str) -> None:
 @slug_argument
 @click.option("--to", "path", type=click.Path(path_type=Path), help="The archive; SLUG.zip if not given, - for stdout")
 def export(slug: str, path: Path | None) -> None:
-    """Write all rows of a tenant into a ZIP archive of JSON lines, without its secrets.
+    """Write all rows of a tenant into a ZIP archive of JSON lines. Its secrets are left out.
 
     Its last file, manifest.json, counts the rows of every table and names the columns that were left out.
     """

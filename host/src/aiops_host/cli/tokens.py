@@ -35,7 +35,7 @@ def create(  # noqa: PLR0913 - each is one option
     days: int,
     as_json: bool,
 ) -> None:
-    """Make an API token called NAME, printed this once; send it as `Authorization: Bearer`."""
+    """Make an API token called NAME, printed this once. Send it as `Authorization: Bearer`."""
     from aiops_host.trust.tokens import TokenWish  # noqa: PLC0415 - the database is not needed for --help
 
     wish = TokenWish(name=name, tenant=slug, role=role, permissions=list(permissions) or None, days=days)

@@ -114,7 +114,7 @@ def list_(slug: str | None, as_json: bool) -> None:
 @mail_option
 @as_json
 def invite(email: str, slug: str, role: Any, mail: bool | None, as_json: bool) -> None:
-    """Invite somebody into a tenant by a one-time link, good for a week.
+    """Invite somebody into a tenant by a one-time link. It is good for a week.
 
     Mailed where AIOPS_SMTP_URL names a mail server, printed otherwise, or when the mail failed.
     """
@@ -135,7 +135,7 @@ def invite(email: str, slug: str, role: Any, mail: bool | None, as_json: bool) -
 @mail_option
 @as_json
 def reset(email: str, mail: bool | None, as_json: bool) -> None:
-    """Let a person choose a new password by a one-time link, good for two hours."""
+    """Let a person choose a new password by a one-time link. It is good for two hours."""
 
     async def work() -> Any:
         from aiops_host.trust import audit  # noqa: PLC0415 - the database is not needed for --help
@@ -162,7 +162,7 @@ def role(email: str, slug: str, role: Any) -> None:
 @click.argument("email")
 @tenant_option
 def remove(email: str, slug: str) -> None:
-    """Take a member out of a tenant; their sessions end, their tokens for it are revoked."""
+    """Take a member out of a tenant. Their sessions end, their tokens for it are revoked."""
     from aiops_host.trust import membership  # noqa: PLC0415 - the database is not needed for --help
 
     _in_tenant(email, slug, membership.remove)
@@ -180,7 +180,7 @@ def promote(email: str) -> None:
 @users.command()
 @click.argument("email")
 def demote(email: str) -> None:
-    """Make a platform administrator an ordinary person; their sessions end."""
+    """Make a platform administrator an ordinary person. Their sessions end."""
     _change(email, platform_admin=False)
     click.echo(f"{email} is no platform administrator any more")
 
@@ -188,7 +188,7 @@ def demote(email: str) -> None:
 @users.command()
 @click.argument("email")
 def deactivate(email: str) -> None:
-    """Keep a person out: no login, session or token of theirs opens anything. Roles stay."""
+    """Keep a person out. No login, session or token of theirs opens anything. Roles stay."""
     _change(email, active=False)
     click.echo(f"{email} may not log in any more; `aiops users activate` lets them in again")
 

@@ -61,7 +61,7 @@ def explain(called: str, slug: str, as_json: bool) -> None:
 @tenant_option
 @as_json
 def show(called: str, slug: str, as_json: bool) -> None:
-    """Show the address, the networks that may post, and which secrets are valid."""
+    """Show the address, the networks that may post and the secrets. Never their values."""
     from aiops_host.data import endpoints  # noqa: PLC0415 - the database is not needed for --help
 
     async def work(database: Database, tenant_id: UUID, connection_id: UUID) -> EndpointView:
@@ -108,7 +108,7 @@ def rotate(called: str, slug: str, overlap_hours: float | None, as_json: bool) -
 @connection_argument
 @tenant_option
 def end_overlap(called: str, slug: str) -> None:
-    """Refuse every secret but the newest from now on; running hosts follow within a minute."""
+    """Refuse every secret but the newest from now on. Running hosts follow within a minute."""
     _print(_by_keeper(slug, called, lambda keeper, connection_id: keeper.end_overlap(connection_id)), as_json=False)
 
 
@@ -118,7 +118,7 @@ def end_overlap(called: str, slug: str) -> None:
 @click.option("--allow", "allowed", multiple=True, metavar="CIDR", help="A network or address that may post")
 @click.option("--all", "everybody", is_flag=True, help="Let everybody post who has the secret")
 def networks(called: str, slug: str, allowed: Sequence[str], everybody: bool) -> None:
-    """Say which networks may post; running hosts follow within a minute.
+    """Say which networks may post. Running hosts follow within a minute.
 
     Behind a proxy, set AIOPS_TRUSTED_PROXIES, or its address is taken for the sender's.
     """
