@@ -129,9 +129,8 @@ def test_hostile_text_is_text_in_runs(dashboard: Dashboard, open_context: OpenCo
         summary.click()
     expect(page.locator("pre").filter(has_text=RUN).first).to_be_visible()
     links = page.get_by_role("link")
-    expect(links).to_have_text(
-        ["", "AI Ops", "Deliveries", "Runs", "Health", "Plugins", "← All runs", "Delivery", "All runs of this ticket"]
-    )
+    pages = ["Account", "Deliveries", "Runs", "Connections", "Models", "Health", "Plugins"]
+    expect(links).to_have_text(["", "AI Ops", *pages, "← All runs", "Delivery", "All runs of this ticket"])
     assert not ran(page)
 
 
