@@ -176,5 +176,5 @@ def test_every_page_fits_a_phone_and_names_what_can_be_used(dashboard: Dashboard
         assert "link" in seen
         assert NAMELESS.findall(seen) == [], name
     links = page.get_by_role("navigation", name="Dashboard").get_by_role("link")
-    expect(links).to_have_text(["Deliveries", "Runs", "Health", "Plugins"])
+    expect(links).to_have_text(["Deliveries", "Runs", "Connections", "Models", "Health", "Plugins"])
     expect(links.nth(1)).to_have_attribute("aria-current", "page")
