@@ -1,7 +1,7 @@
 """The host's application in process, with one connection in each of two tenants."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -54,6 +54,10 @@ class Bell:
         """Hold nothing."""
 
 
+Heard = Callable[[], Awaitable[list[DueIds]]]
+"""Waits until no wake-up travels any more and returns all that were heard."""
+
+
 @dataclass(frozen=True)
 class Door:
     """A tenant's connection, and how its sender posts."""
@@ -103,6 +107,17 @@ def bell() -> Bell:
 def app(settings: Settings, plugins: PluginManager, opened: Database, vault: Vault, bell: Bell) -> Litestar:
     """The host's application over the test's database."""
     return create_app(settings, plugins, opened, vault, bell)
+
+
+@pytest.fixture
+def heard(app: Litestar, bell: Bell) -> Heard:
+    """What the application announced, once those that gather behind an earlier one have gone too."""
+
+    async def everything() -> list[DueIds]:
+        await app.dependencies["parts"].dependency().wakes.close()
+        return bell.heard
+
+    return everything
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from litestar import Litestar
-from tests.integration.web.conftest import Bell, Door
+from tests.integration.web.conftest import Bell, Door, Heard
 from tests.support.databases import DatabaseUrls
 from tests.support.postbox import SIGNATURE, sign, webhook_body
 
@@ -39,7 +39,7 @@ async def only(opened: Database, door: Door) -> dict[str, Any]:
     return row
 
 
-async def test_an_opened_ticket_is_stored_and_woken(opened: Database, door: Door, bell: Bell, app: Litestar) -> None:
+async def test_an_opened_ticket_is_stored_and_woken(opened: Database, door: Door, heard: Heard, app: Litestar) -> None:
     """A proven webhook about an opened ticket is committed as received, queued for a run, and announced."""
     body = webhook_body("T-1", revision="7")
     answer = await door.post(body, x_postbox_id="first", content_type="application/json")
@@ -52,8 +52,7 @@ async def test_an_opened_ticket_is_stored_and_woken(opened: Database, door: Door
     assert row["body"] == body
     assert (row["state"], row["action"], row["reason"]) == ("queued", "run", None)
     assert (row["ticket_id"], row["kind"], row["revision"], row["external_id"]) == ("T-1", "opened", "7", "first")
-    await asyncio.sleep(0)
-    assert bell.heard == [(door.tenant.tenant_id, row["delivery_id"])]
+    assert await heard() == [(door.tenant.tenant_id, row["delivery_id"])]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +93,7 @@ async def test_an_opened_ticket_is_stored_and_woken(opened: Database, door: Door
     ],
 )
 async def test_a_proven_webhook_is_kept_whatever_it_says(
-    opened: Database, door: Door, bell: Bell, *, body: bytes, state: str, action: str, why: str | None
+    opened: Database, door: Door, heard: Heard, *, body: bytes, state: str, action: str, why: str | None
 ) -> None:
     """What cannot be read or starts nothing is answered 202 and kept with its reason in plain words."""
     answer = await door.post(body)
@@ -104,8 +103,7 @@ async def test_a_proven_webhook_is_kept_whatever_it_says(
     assert row["body"] == body
     assert (row["finished_at"] is None) == (state == "queued")
     assert row["reason"] == why if why is None else why in row["reason"]
-    await asyncio.sleep(0)
-    assert len(bell.heard) == (state == "queued")
+    assert len(await heard()) == (state == "queued")
 
 
 @pytest.mark.attack(32)
@@ -216,7 +214,7 @@ async def test_an_encoded_body_is_refused(door: Door) -> None:
 
 
 @pytest.mark.attack(10)
-async def test_the_same_webhook_again_is_the_first_one(opened: Database, door: Door, bell: Bell) -> None:
+async def test_the_same_webhook_again_is_the_first_one(opened: Database, door: Door, heard: Heard) -> None:
     """The sender's own id, or the same bytes without one, answers 202 with the first id and starts nothing more."""
     first = await door.post(webhook_body("T-1", revision="1"), x_postbox_id="same")
     again = await door.post(webhook_body("T-2", revision="2"), x_postbox_id="same")
@@ -224,8 +222,7 @@ async def test_the_same_webhook_again_is_the_first_one(opened: Database, door: D
     bare_again = await door.post(webhook_body("T-3", revision="3"))
     assert first.json() == again.json() != bare.json() == bare_again.json()
     assert {a.status_code for a in (first, again, bare, bare_again)} == {202}
-    await asyncio.sleep(0)
-    assert len(await rows(opened, door)) == len(bell.heard) == 2
+    assert len(await rows(opened, door)) == len(await heard()) == 2
 
 
 @pytest.mark.attack(11)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from tests.integration.web.conftest import Bell, Staff
+from tests.integration.web.conftest import Heard, Staff
 from tests.support.databases import TenantRow, TwoTenants
 
 from aiops_host.data import probes, providers, usage
@@ -29,15 +28,14 @@ async def spend(opened: Database, tenant: TenantRow, *lines: Line) -> None:
 
 
 async def test_a_key_is_entered_and_tried(
-    http: httpx.AsyncClient, staff: Staff, opened: Database, bell: Bell, two_tenants: TwoTenants
+    http: httpx.AsyncClient, staff: Staff, opened: Database, heard: Heard, two_tenants: TwoTenants
 ) -> None:
     """Entering a key answers with its test, which a worker is woken for; the key is in no answer."""
     answer = await http.put("/api/v1/providers/key", headers=staff.admin_a, json=ENTRY)
     assert answer.status_code == 202, answer.text
     probe = answer.json()
     assert (probe["kind"], probe["state"], probe["result"]) == ("llm-key", "queued", None)
-    await asyncio.sleep(0)
-    assert bell.heard == [(probes.WAKE, UUID(probe["id"]))]
+    assert await heard() == [(probes.WAKE, UUID(probe["id"]))]
     shown = await http.get(f"/api/v1/probes/{probe['id']}", headers=staff.reader_a)
     assert shown.json() == probe
     listed = await http.get("/api/v1/providers", headers=staff.admin_a)

@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 from litestar import Litestar
-from tests.integration.web.conftest import Bell, Door, Staff
+from tests.integration.web.conftest import Door, Heard, Staff
 from tests.support.postbox import webhook_body
 
 from aiops_host.data import audit, probes, tenants
@@ -152,7 +152,7 @@ async def test_a_wrong_field_is_named(
 
 
 async def test_a_test_is_a_worker_s_job(
-    http: httpx.AsyncClient, staff: Staff, door: Door, bell: Bell, opened: Database
+    http: httpx.AsyncClient, staff: Staff, door: Door, heard: Heard, opened: Database
 ) -> None:
     """The API asks for it, wakes a worker and says where the answer will be; who asked is in the trail."""
     answer = await http.post(f"/api/v1/connections/{door.connection.connection_id}/test", headers=staff.admin_a)
@@ -160,8 +160,7 @@ async def test_a_test_is_a_worker_s_job(
     assert (answer.status_code, asked["kind"], asked["state"]) == (202, "connection", "queued")
     assert asked["target"] == str(door.connection.connection_id)
     assert (await http.get(f"/api/v1/probes/{asked['id']}", headers=staff.reader_a)).json() == asked
-    await asyncio.sleep(0)
-    assert (probes.WAKE, UUID(asked["id"])) in bell.heard
+    assert (probes.WAKE, UUID(asked["id"])) in await heard()
     (entry,) = (await audit.list_(opened, door.tenant.tenant_id, AuditFilters(act="connection.test"), limit=5)).items
     assert entry.actor == "person-0@example.com"
 
