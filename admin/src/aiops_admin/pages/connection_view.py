@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from aiops_admin import words
 from aiops_admin.pages.bits import cells, chip, empty, facts, heading, no_tenant, skeleton, table, when
-from aiops_admin.pages.forms import fields_of, form_fields, labelled, problem
+from aiops_admin.pages.forms import Asked, fields_of, form_fields, labelled, problem, send_or_cancel
 from aiops_admin.safe import Node, h
 from aiops_admin.wire_doors import (
     Connection,
@@ -31,15 +30,6 @@ OVERLAPS = {
     "168": "for a week",
 }
 KEPT = "Webhooks are kept and wait until it is resumed."
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """A dialog that is open: which, what was refused about it, and per field."""
-
-    what: str
-    refusal: str | None = None
-    wrong: Mapping[str, str] = field(default_factory=dict)
 
 
 def connection_list(
@@ -197,7 +187,7 @@ def tool_question(tools: tuple[TicketingTool, ...], asked: Asked) -> Node:
     """Return the dialog that asks for the ticketing tool."""
     options = [h("option", tool.title, value=tool.name) for tool in tools]
     chosen = labelled("Ticketing tool", h("select", *options, name="tool"))
-    form = h("form", chosen, _send("Next"), data_action="tool")
+    form = h("form", chosen, send_or_cancel("Next"), data_action="tool")
     return dialog("Connect a ticketing tool", problem(asked.refusal), form, key="tool")
 
 
@@ -215,7 +205,7 @@ def new_question(tool: TicketingTool, asked: Asked) -> Node:
             hint="Such as wiki.example.com; links to other hosts are left out of notes. One per line.",
             wrong=asked.wrong.get("link_hosts"),
         ),
-        _send("Connect"),
+        send_or_cancel("Connect"),
         data_action="create",
     )
     return dialog(f"Connect {tool.title}", problem(asked.refusal), form, key="new")
@@ -230,7 +220,7 @@ def change_question(connection: Connection, tool: TicketingTool, asked: Asked) -
             "When anything but a credential changes, enter the credentials again: they go nowhere new by themselves.",
         ),
         *form_fields(fields_of(tool.schema), asked.wrong, connection.config),
-        _send("Save"),
+        send_or_cancel("Save"),
         data_action="config",
     )
     return dialog(f"Change {connection.name}", problem(asked.refusal), form, key="change")
@@ -242,7 +232,7 @@ def rotate_question(asked: Asked) -> Node:
     chosen = labelled("The secrets before stay valid", h("select", *options, name="hours"))
     text = "The new secret is shown once. Enter it at the ticketing tool while the one before is still valid."
     return dialog("Make a new webhook secret?", problem(asked.refusal), h("p", text),
-                  h("form", chosen, _send("Make it"), data_action="rotate-now"), key="rotate")  # fmt: skip
+                  h("form", chosen, send_or_cancel("Make it"), data_action="rotate-now"), key="rotate")  # fmt: skip
 
 
 def networks_question(endpoint: Endpoint, asked: Asked) -> Node:
@@ -250,7 +240,7 @@ def networks_question(endpoint: Endpoint, asked: Asked) -> Node:
     listed = h("textarea", "\n".join(endpoint.networks), name="networks", rows=5, spellcheck="false")
     hint = "Such as 192.0.2.0/24 or one address; one per line. Empty: everybody who has the secret."
     wrong = "; ".join(asked.wrong.values()) or None
-    form = h("form", labelled("Networks that may post", listed, hint=hint, wrong=wrong), _send("Save"),
+    form = h("form", labelled("Networks that may post", listed, hint=hint, wrong=wrong), send_or_cancel("Save"),
              data_action="networks-now")  # fmt: skip
     return dialog("Who may post?", problem(None if wrong else asked.refusal), form, key="networks")
 
@@ -267,7 +257,7 @@ def delete_question(connection: Connection, asked: Asked) -> Node:
 def typed_question(title: str, text: str, wanted: str, asked: Asked, action: str) -> Node:
     """Return a dialog that goes on only for who types ``wanted``."""
     control = h("input", type="text", name="typed", autocomplete="off", spellcheck="false")
-    form = h("form", labelled(f"Type {wanted}", control), _send("Delete"), data_action=action)
+    form = h("form", labelled(f"Type {wanted}", control), send_or_cancel("Delete"), data_action=action)
     return dialog(title, h("p", text), problem(asked.refusal), form, key="typed")
 
 
@@ -301,15 +291,6 @@ def copied(label: str, text: str) -> Node:
     """Return a text with a button that copies it."""
     return h("div", h("small", label), h("code", text),
              h("button", "Copy", type="button", data_copy=text, aria_label=f"Copy {label.lower()}"), class_="webhook")  # fmt: skip
-
-
-def _send(name: str) -> Node:
-    return h(
-        "div",
-        h("button", name, type="submit", class_="primary"),
-        h("button", "Cancel", type="button", data_action="cancel"),
-        class_="buttons",
-    )
 
 
 def _buttons(*pairs: tuple[str, str]) -> Node:

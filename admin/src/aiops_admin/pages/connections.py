@@ -13,10 +13,9 @@ from panel_material_ui.template.base import Page
 from aiops_admin.client import ApiError
 from aiops_admin.doors import Doors
 from aiops_admin.pages import connection_view as views
-from aiops_admin.pages.connection_view import Asked
-from aiops_admin.pages.forms import changes_of, entered, fields_of, values_of
+from aiops_admin.pages.forms import Asked, changes_of, entered, fields_of, values_of
 from aiops_admin.pages.frame import Frame
-from aiops_admin.pages.live import FILTER_STYLE, LivePage, id_of
+from aiops_admin.pages.live import FILTER_STYLE, DialogPage, id_of
 from aiops_admin.safe import Node, View, h
 from aiops_admin.wire_doors import Connection, Explanation, Probe, TicketingTool
 
@@ -48,7 +47,7 @@ class Known:
         return next((c for c in self.connections or () if c.id == self.opened), None)
 
 
-class ConnectionsPage(LivePage):
+class ConnectionsPage(DialogPage):
     """The tenant's connections, and the sheet of one of them."""
 
     period = 3000
@@ -57,9 +56,8 @@ class ConnectionsPage(LivePage):
         """Take what is around the page, and the open connection from the address."""
         super().__init__(frame)
         self._known = Known(opened=id_of(frame.query.get("connection", "")))
-        self._list = View(on_action=self._on_action, sizing_mode="stretch_width", margin=0)
-        self._sheet = View(on_action=self._on_action, margin=0)
-        self._dialog = View(on_action=self._on_action, margin=0)
+        self._list = View(on_action=self.on_action, sizing_mode="stretch_width", margin=0)
+        self._sheet = View(on_action=self.on_action, margin=0)
 
     @property
     def doors(self) -> Doors:
@@ -71,7 +69,7 @@ class ConnectionsPage(LivePage):
         self.begin()
         self._draw()
         filters = pn.Row(self.frame.tenants, styles=FILTER_STYLE, margin=0, visible=len(self.frame.me.tenants) > 1)
-        return self.frame.show(filters, self._list, self._sheet, self._dialog)
+        return self.frame.show(filters, self._list, self._sheet, self.dialog)
 
     async def fetch(self) -> None:
         """Fetch the list, and what is known of the open connection."""
@@ -94,7 +92,7 @@ class ConnectionsPage(LivePage):
     async def on_tenant(self) -> None:
         """Forget what was the tenant's before."""
         self._known = Known()
-        self._ask(None)
+        self.put(None)
         self._write_address()
         self._draw()
         await self.refresh()
@@ -102,7 +100,7 @@ class ConnectionsPage(LivePage):
     async def on_address(self) -> None:
         """Take over the address after back or forward."""
         self._known = Known(opened=id_of(self.frame.query.get("connection", "")))
-        self._ask(None)
+        self.put(None)
         await self.refresh()
 
     def _draw(self) -> None:
@@ -118,18 +116,16 @@ class ConnectionsPage(LivePage):
         else:
             self._sheet.draw(views.connection_sheet(opened, known.explained, known.probe, may_manage=manage))
 
-    def _ask(self, question: Node | None) -> None:
-        self._dialog.draw(question if question is not None else h("div"))
-
     def _write_address(self) -> None:
         opened = self._known.opened
         self.frame.browser.address = self.frame.address(connection=str(opened) if opened else None)
 
-    async def _on_action(self, action: str, value: str) -> None:
+    async def on_action(self, action: str, value: str) -> None:
+        """Do what somebody clicked or entered."""
         if action in ("open", "close"):
             await self._open(id_of(value))
         elif action == "cancel":
-            self._ask(None)
+            self.put(None)
         elif action in SIMPLE or action == "tool":
             await self._question(Asked(what=action), value)
         else:
@@ -147,14 +143,14 @@ class ConnectionsPage(LivePage):
         if not known.tools:
             known.tools = await self._asked_host(self.doors.tools, "") or ()
         if asked.what == "new" and len(known.tools) > 1:
-            self._ask(views.tool_question(known.tools, asked))
+            self.put(views.tool_question(known.tools, asked))
         elif asked.what in ("new", "tool", "create"):
             wanted = entered(value).get("tool") or (known.tool.name if known.tool else "")
             known.tool = next((t for t in known.tools if t.name == wanted), next(iter(known.tools), None))
-            self._ask(views.new_question(known.tool, asked) if known.tool else None)
+            self.put(views.new_question(known.tool, asked) if known.tool else None)
         elif opened is not None:
             tool = next((t for t in known.tools if t.name == opened.ticketing_tool), None)
-            self._ask(self._about(opened, tool, asked))
+            self.put(self._about(opened, tool, asked))
 
     def _about(self, opened: Connection, tool: TicketingTool | None, asked: Asked) -> Node | None:
         match asked.what:
@@ -173,7 +169,7 @@ class ConnectionsPage(LivePage):
         if action == "create" and known.tool is not None:
             await self._create(known.tool, given)
         elif action == "test-new" and known.made is not None:
-            self._ask(None)
+            self.put(None)
             known.opened = known.made
             self._write_address()
             await self._test(known.made)
@@ -192,9 +188,9 @@ class ConnectionsPage(LivePage):
             elif action == "rotate-now":
                 hours = given.get("hours", "")
                 made = await self._asked_host(lambda: doors.rotate(id_, float(hours) if hours else None), "rotate")
-                self._ask(views.rotated_dialog(made) if made else None)
+                self.put(views.rotated_dialog(made) if made else None)
             elif action in acts and await self._done(acts[action], action):
-                self._ask(None)
+                self.put(None)
         await self.refresh()
 
     async def _create(self, tool: TicketingTool, given: dict[str, str]) -> None:
@@ -207,7 +203,7 @@ class ConnectionsPage(LivePage):
         made = await self._asked_host(lambda: self.doors.create_connection(new), "create")
         if made is not None:
             self._known.made = made.connection_id
-            self._ask(views.created_dialog(made))
+            self.put(views.created_dialog(made))
 
     async def _test(self, connection_id: UUID) -> None:
         self._known.probe = await self._asked_host(lambda: self.doors.test(connection_id), "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import field as made_by
 from typing import Any, cast
 
 import msgspec
@@ -29,6 +30,15 @@ class Field:
     def simple(self) -> bool:
         """Whether most people have to think about it."""
         return self.required or self.kind == "secret"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A dialog that is open: which, what was refused about it, and per field."""
+
+    what: str
+    refusal: str | None = None
+    wrong: Mapping[str, str] = made_by(default_factory=dict)
 
 
 def entered(value: str) -> dict[str, str]:
@@ -101,6 +111,16 @@ def labelled(label: str, control: Node, *, hint: str = "", wrong: str | None = N
 def problem(text: str | None) -> Node | None:
     """Return why the last wish was refused."""
     return h("p", text, class_="notice tone-error", role="alert") if text else None
+
+
+def send_or_cancel(name: str) -> Node:
+    """Return the buttons below a dialog's form."""
+    return h(
+        "div",
+        h("button", name, type="submit", class_="primary"),
+        h("button", "Cancel", type="button", data_action="cancel"),
+        class_="buttons",
+    )
 
 
 def _fields(schema: Mapping[str, Any], whole: Mapping[str, Any], above: str) -> Iterator[Field]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 import panel as pn
 from panel_material_ui.template.base import Page
 from panel_material_ui.widgets import Select, TextInput
 
+from aiops_admin.client import ApiError
+from aiops_admin.pages.forms import Asked
 from aiops_admin.pages.frame import FIELD, Frame
-from aiops_admin.safe import View, h
+from aiops_admin.safe import Node, View, h
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +83,36 @@ class LivePage(ABC):
             await self._tick()
         elif name == "address":
             await self.on_address()
+
+
+class DialogPage(LivePage):
+    """A page that asks people, one question at a time."""
+
+    def __init__(self, frame: Frame) -> None:
+        """Take what is around the page."""
+        super().__init__(frame)
+        self.dialog = View(on_action=self.on_action, margin=0)
+
+    @abstractmethod
+    async def on_action(self, action: str, value: str) -> None:
+        """Do what somebody clicked or entered."""
+
+    def put(self, question: Node | None) -> None:
+        """Show a question in place of the one before, or none."""
+        self.dialog.draw(question if question is not None else h("div"))
+
+    async def asked(
+        self, call: Callable[[], Awaitable[T]], question: Callable[[Asked], Node] | None = None, what: str = ""
+    ) -> T | None:
+        """Return the host's answer; where it refuses, the question or the page says why."""
+        try:
+            return await self.frame.ask(call)
+        except ApiError as error:
+            if question is None:
+                self.frame.warn(str(error))
+            else:
+                self.put(question(Asked(what=what, refusal=str(error), wrong=error.fields)))
+            return None
 
 
 def id_of(text: str) -> UUID | None:

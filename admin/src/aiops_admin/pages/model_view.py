@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from aiops_admin.pages.bits import cells, chip, empty, heading, skeleton, table, when
-from aiops_admin.pages.connection_view import Asked, dialog
-from aiops_admin.pages.forms import labelled, problem
+from aiops_admin.pages.connection_view import dialog
+from aiops_admin.pages.forms import Asked, labelled, problem, send_or_cancel
 from aiops_admin.safe import Node, h
 from aiops_admin.wire_money import Budget, Provider, TenantBudget, Usage
 
@@ -73,7 +73,7 @@ def key_question(provider: Provider, asked: Asked, wanted: dict[str, str]) -> No
         labelled("Models", models, hint=hint, wrong=asked.wrong.get("models")),
         _endpoint(provider, asked, wanted) if provider.needs_endpoint else None,
         h("p", "A worker tries the key with one small call. It is used once that went well."),
-        _send("Test and save"),
+        send_or_cancel("Test and save"),
         data_action="enter",
     )
     return dialog(title, problem(asked.refusal), form, key=f"key-{provider.name}")
@@ -82,7 +82,7 @@ def key_question(provider: Provider, asked: Asked, wanted: dict[str, str]) -> No
 def drop_question(provider: Provider, asked: Asked) -> Node:
     """Return the dialog that asks before a key is destroyed."""
     text = f"The key for {provider.title} is destroyed. Enter it anew to use it again."
-    form = h("form", h("p", text), _send("Destroy it"), data_action="drop-now")
+    form = h("form", h("p", text), send_or_cancel("Destroy it"), data_action="drop-now")
     return dialog(f"Take the key for {provider.title} away?", problem(asked.refusal), form, key="drop")
 
 
@@ -100,7 +100,7 @@ def budget_question(asked: Asked, wanted: dict[str, str]) -> Node:
         labelled("Most money, in USD", usd, hint="Empty: no limit in money.", wrong=asked.wrong.get("usd")),
         labelled("Most tokens", tokens, hint="Asked and answered. Empty: no limit.", wrong=asked.wrong.get("tokens")),
         h("p", "When it is used up, notes list what the records say, without AI text."),
-        _send("Set"),
+        send_or_cancel("Set"),
         data_action="set-budget",
     )
     return dialog("Set a budget", problem(asked.refusal), form, key="budget")
@@ -274,15 +274,6 @@ def _endpoint(provider: Provider, asked: Asked, wanted: dict[str, str]) -> Node:
     control = h("input", type="text", name="endpoint", value=before, autocomplete="off", spellcheck="false")
     hint = f"Of the form {provider.address}"
     return labelled("Address of your resource", control, hint=hint, wrong=asked.wrong.get("endpoint"))
-
-
-def _send(name: str) -> Node:
-    return h(
-        "div",
-        h("button", name, type="submit", class_="primary"),
-        h("button", "Cancel", type="button", data_action="cancel"),
-        class_="buttons",
-    )
 
 
 def _buttons(value: str, pairs: Iterable[tuple[str, str]]) -> Node:

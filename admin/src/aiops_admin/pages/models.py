@@ -12,12 +12,11 @@ from aiops_admin.client import ApiError
 from aiops_admin.money import Money
 from aiops_admin.pages import model_view as views
 from aiops_admin.pages.bits import heading, no_tenant
-from aiops_admin.pages.connection_view import Asked
-from aiops_admin.pages.forms import entered
+from aiops_admin.pages.forms import Asked, entered
 from aiops_admin.pages.frame import Frame
-from aiops_admin.pages.live import FILTER_STYLE, LivePage
+from aiops_admin.pages.live import FILTER_STYLE, DialogPage
 from aiops_admin.pages.model_view import Known
-from aiops_admin.safe import Node, View, h
+from aiops_admin.safe import View, h
 from aiops_admin.wire_money import Provider
 
 T = TypeVar("T")
@@ -28,7 +27,7 @@ def build(frame: Frame) -> Page:
     return ModelsPage(frame).contents()
 
 
-class ModelsPage(LivePage):
+class ModelsPage(DialogPage):
     """The tenant's keys, budgets and usage."""
 
     period = 3000
@@ -37,8 +36,7 @@ class ModelsPage(LivePage):
         """Take what is around the page."""
         super().__init__(frame)
         self._known = Known()
-        self._view = View(on_action=self._on_action, sizing_mode="stretch_width", margin=0)
-        self._dialog = View(on_action=self._on_action, margin=0)
+        self._view = View(on_action=self.on_action, sizing_mode="stretch_width", margin=0)
 
     @property
     def money(self) -> Money:
@@ -50,7 +48,7 @@ class ModelsPage(LivePage):
         self.begin()
         self._draw()
         filters = pn.Row(self.frame.tenants, styles=FILTER_STYLE, margin=0, visible=len(self.frame.me.tenants) > 1)
-        return self.frame.show(filters, self._view, self._dialog)
+        return self.frame.show(filters, self._view, self.dialog)
 
     async def fetch(self) -> None:
         """Fetch keys, budgets and usage."""
@@ -73,7 +71,7 @@ class ModelsPage(LivePage):
     async def on_tenant(self) -> None:
         """Forget what was the tenant's before."""
         self._known = Known()
-        self._ask(None)
+        self.put(None)
         self.frame.browser.address = self.frame.address()
         self._draw()
         await self.refresh()
@@ -84,16 +82,14 @@ class ModelsPage(LivePage):
         else:
             self._view.draw(views.whole(self._known, may_manage=self.frame.may_manage))
 
-    def _ask(self, question: Node | None) -> None:
-        self._dialog.draw(question if question is not None else h("div"))
-
     def _provider(self, name: str) -> Provider | None:
         return next((p for p in self._known.providers or () if p.name == name), None)
 
-    async def _on_action(self, action: str, value: str) -> None:
+    async def on_action(self, action: str, value: str) -> None:
+        """Do what somebody clicked or entered."""
         known = self._known
         if action == "cancel":
-            self._ask(None)
+            self.put(None)
         elif action in ("key", "drop", "budget"):
             known.asked, known.wanted = value, {}
             self._question(Asked(what=action))
@@ -106,11 +102,11 @@ class ModelsPage(LivePage):
     def _question(self, asked: Asked) -> None:
         known, provider = self._known, self._provider(self._known.asked)
         if asked.what == "budget":
-            self._ask(views.budget_question(asked, known.wanted))
+            self.put(views.budget_question(asked, known.wanted))
         elif provider is not None and asked.what == "key":
-            self._ask(views.key_question(provider, asked, known.wanted))
+            self.put(views.key_question(provider, asked, known.wanted))
         elif provider is not None:
-            self._ask(views.drop_question(provider, asked))
+            self.put(views.drop_question(provider, asked))
 
     async def _at_once(self, action: str, value: str) -> None:
         money = self.money
@@ -131,7 +127,7 @@ class ModelsPage(LivePage):
         }
         call, question = acts[action]
         if await self._asked_host(call, question):
-            self._ask(None)
+            self.put(None)
 
     def _order(self, first: str) -> list[str]:
         held = [p.name for p in self._known.providers or () if p.state == "live" and p.name != first]

@@ -12,11 +12,10 @@ from panel_material_ui.template.base import Page
 from aiops_admin import wire_people as wire
 from aiops_admin.client import ApiError
 from aiops_admin.pages import people_view as views
-from aiops_admin.pages.connection_view import Asked
-from aiops_admin.pages.forms import entered
+from aiops_admin.pages.forms import Asked, entered
 from aiops_admin.pages.frame import Frame
-from aiops_admin.pages.live import FILTER_STYLE, LivePage, id_of
-from aiops_admin.safe import Node, View, h
+from aiops_admin.pages.live import FILTER_STYLE, DialogPage, id_of
+from aiops_admin.safe import Node, View
 
 T = TypeVar("T")
 PAGE = 200
@@ -37,7 +36,7 @@ class Known:
     people: list[wire.Person] | None = None
 
 
-class PeoplePage(LivePage):
+class PeoplePage(DialogPage):
     """Members, invitations and everybody."""
 
     period = 5000
@@ -46,16 +45,15 @@ class PeoplePage(LivePage):
         """Take what is around the page."""
         super().__init__(frame)
         self._known = Known()
-        self._members = View(on_action=self._on_action, sizing_mode="stretch_width", margin=0)
-        self._everybody = View(on_action=self._on_action, sizing_mode="stretch_width", margin=0)
-        self._dialog = View(on_action=self._on_action, margin=0)
+        self._members = View(on_action=self.on_action, sizing_mode="stretch_width", margin=0)
+        self._everybody = View(on_action=self.on_action, sizing_mode="stretch_width", margin=0)
 
     def contents(self) -> Page:
         """Return the page; what it shows is fetched once the browser is there."""
         self.begin()
         self._draw()
         filters = pn.Row(self.frame.tenants, styles=FILTER_STYLE, margin=0, visible=len(self.frame.me.tenants) > 1)
-        return self.frame.show(filters, self._members, self._everybody, self._dialog)
+        return self.frame.show(filters, self._members, self._everybody, self.dialog)
 
     async def fetch(self) -> None:
         """Fetch all that the person may see."""
@@ -91,22 +89,20 @@ class PeoplePage(LivePage):
         )
         self._everybody.draw(views.everybody_part(known.people or ()))
 
-    def _ask(self, question: Node | None) -> None:
-        self._dialog.draw(question if question is not None else h("div"))
-
-    async def _on_action(self, action: str, value: str) -> None:
+    async def on_action(self, action: str, value: str) -> None:
+        """Do what somebody clicked or entered."""
         member = next((m for m in self._known.members or () if m.user_id == id_of(value)), None)
         person = next((p for p in self._known.people or () if p.user_id == id_of(value)), None)
         if action == "cancel":
-            self._ask(None)
+            self.put(None)
         elif action == "invite":
-            self._ask(views.invite_question(Asked(what=action)))
+            self.put(views.invite_question(Asked(what=action)))
         elif action == "make":
-            self._ask(views.make_question(Asked(what=action)))
+            self.put(views.make_question(Asked(what=action)))
         elif action == "member" and member is not None:
-            self._ask(views.member_question(member, Asked(what=action)))
+            self.put(views.member_question(member, Asked(what=action)))
         elif action == "person" and person is not None:
-            self._ask(views.person_question(person, Asked(what=action)))
+            self.put(views.person_question(person, Asked(what=action)))
         elif action.endswith("-now") or action == "withdraw":
             await self._change_tenant(action, value)
             await self.refresh()
@@ -120,9 +116,9 @@ class PeoplePage(LivePage):
             await self._done(lambda: self._call("DELETE", f"/invitations/{id_of(value)}", type(None)), None)
         elif action == "invite-now":
             wish = {"email": given.get("email", ""), "role": given.get("role", "")}
-            sent = await self._asked(lambda: self._call("POST", "/invitations", wire.Sent, wish), views.invite_question)
+            sent = await self.asked(lambda: self._call("POST", "/invitations", wire.Sent, wish), views.invite_question)
             if sent is not None:
-                self._ask(views.link_dialog(sent.invitation.email, sent.link))
+                self.put(views.link_dialog(sent.invitation.email, sent.link))
         elif action == "make-now":
             await self._make(given)
         else:
@@ -130,11 +126,11 @@ class PeoplePage(LivePage):
 
     async def _make(self, given: dict[str, str]) -> None:
         wish = {"email": given.get("email", ""), "platform_admin": "platform_admin" in given}
-        made = await self._asked(lambda: self._call("POST", "/people", dict[str, Any], wish), views.make_question)
+        made = await self.asked(lambda: self._call("POST", "/people", dict[str, Any], wish), views.make_question)
         if made is not None:
             link = made["link"]
             shown = wire.Link(mailed=link["mailed"], url=link["url"], problem=link["problem"])
-            self._ask(views.link_dialog(given.get("email", ""), shown))
+            self.put(views.link_dialog(given.get("email", ""), shown))
 
     async def _change_member(self, action: str, given: dict[str, str], value: str) -> None:
         user_id = id_of(given.get("id", "") or value)
@@ -163,13 +159,13 @@ class PeoplePage(LivePage):
         if action in changes:
             await self._done(lambda: self._call("PUT", path, dict[str, Any], changes[action]), again)
         elif action == "reset":
-            link = await self._asked(lambda: self._call("POST", f"{path}/reset", wire.Link, {}), again)
+            link = await self.asked(lambda: self._call("POST", f"{path}/reset", wire.Link, {}), again)
             if link is not None:
-                self._ask(views.link_dialog(person.email, link))
+                self.put(views.link_dialog(person.email, link))
         elif action == "logout":
-            ended = await self._asked(lambda: self._call("POST", f"{path}/logout", dict[str, int]), again)
+            ended = await self.asked(lambda: self._call("POST", f"{path}/logout", dict[str, int]), again)
             if ended is not None:
-                self._ask(views.told_dialog("Logged out", f"{ended['ended']} sessions of {person.email} ended."))
+                self.put(views.told_dialog("Logged out", f"{ended['ended']} sessions of {person.email} ended."))
         elif action == "unfactor":
             await self._done(lambda: self._call("POST", f"{path}/totp/remove", type(None)), again)
 
@@ -180,19 +176,8 @@ class PeoplePage(LivePage):
             await call()
             return True
 
-        if await self._asked(told, question):
-            self._ask(None)
-
-    async def _asked(self, call: Callable[[], Awaitable[T]], question: Callable[[Asked], Node] | None) -> T | None:
-        """Return the host's answer; where it refuses, the question or the page says why."""
-        try:
-            return await self.frame.ask(call)
-        except ApiError as error:
-            if question is None:
-                self.frame.warn(str(error))
-            else:
-                self._ask(question(Asked(what="", refusal=str(error), wrong=error.fields)))
-        return None
+        if await self.asked(told, question):
+            self.put(None)
 
     async def _all(self, path: str, page: type[Any]) -> list[Any]:
         found: list[Any] = []

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from aiops_admin import words
 from aiops_admin.pages.bits import cells, chip, empty, heading, no_tenant, skeleton, table, when
-from aiops_admin.pages.connection_view import Asked, copied, dialog
-from aiops_admin.pages.forms import labelled, problem
+from aiops_admin.pages.connection_view import copied, dialog
+from aiops_admin.pages.forms import Asked, labelled, problem, send_or_cancel
 from aiops_admin.safe import Node, h
 from aiops_admin.wire_people import Invitation, Link, Member, Person
 
@@ -49,7 +49,7 @@ def everybody_part(people: Sequence[Person]) -> Node:
 
 def invite_question(asked: Asked) -> Node:
     """Return the form of an invitation."""
-    form = h("form", _email(asked), _role("technician"), _send("Invite"), data_action="invite-now")
+    form = h("form", _email(asked), _role("technician"), send_or_cancel("Invite"), data_action="invite-now")
     return dialog("Invite somebody", problem(asked.refusal), form, key="invite")
 
 
@@ -61,7 +61,7 @@ def make_question(asked: Asked) -> Node:
         "form",
         _email(asked),
         labelled("Platform administrator", admin, hint=hint),
-        _send("Add"),
+        send_or_cancel("Add"),
         data_action="make-now",
     )
     return dialog("Add a person", problem(asked.refusal), form, key="make")
@@ -74,7 +74,7 @@ def member_question(member: Member, asked: Asked) -> Node:
         h("p", "Their sessions end, and they log in anew with what they may do then."),
         h("input", type="hidden", name="id", value=member.user_id),
         _role(member.role),
-        _send("Save"),
+        send_or_cancel("Save"),
         data_action="role-now",
     )
     out = h("button", "Take out of the tenant", type="button", data_action="remove-now", data_value=member.user_id)
@@ -162,12 +162,3 @@ def _email(asked: Asked) -> Node:
 def _role(now: str) -> Node:
     options = [h("option", words.ROLES.get(r, r), value=r, selected=r == now) for r in ROLES]
     return labelled("Role", h("select", *options, name="role"))
-
-
-def _send(name: str) -> Node:
-    return h(
-        "div",
-        h("button", name, type="submit", class_="primary"),
-        h("button", "Cancel", type="button", data_action="cancel"),
-        class_="buttons",
-    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from aiops_admin.pages.bits import cells, chip, empty, facts, heading, skeleton, table, when
-from aiops_admin.pages.connection_view import Asked, dialog, sheet, typed_question
-from aiops_admin.pages.forms import labelled, problem
+from aiops_admin.pages.connection_view import dialog, sheet, typed_question
+from aiops_admin.pages.forms import Asked, labelled, problem, send_or_cancel
 from aiops_admin.safe import Node, h
 from aiops_admin.wire_doors import BegunDeletion, TenantDetail, TenantLine
 
@@ -113,7 +113,7 @@ def new_question(asked: Asked) -> Node:
             hint="Short and lasting, for commands and addresses: 2 to 63 of a-z, 0-9 and -.",
             wrong=asked.wrong.get("slug"),
         ),
-        _send("Create"),
+        send_or_cancel("Create"),
         data_action="create",
     )
     return dialog("Create a tenant", problem(asked.refusal), form, key="new")
@@ -136,7 +136,7 @@ def change_question(tenant: TenantDetail, asked: Asked) -> Node:
             hint="At most 168, which are seven days.",
             wrong=asked.wrong.get("overlap_hours"),
         ),
-        _send("Save"),
+        send_or_cancel("Save"),
         data_action="save",
     )
     return dialog(f"Change {tenant.name}", problem(asked.refusal), form, key="change")
@@ -161,12 +161,3 @@ def begun_dialog(begun: BegunDeletion) -> Node:
 
 def _button(action: str, name: str) -> Node:
     return h("button", name, type="button", data_action=action)
-
-
-def _send(name: str) -> Node:
-    return h(
-        "div",
-        h("button", name, type="submit", class_="primary"),
-        h("button", "Cancel", type="button", data_action="cancel"),
-        class_="buttons",
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,11 +10,10 @@ from panel_material_ui.template.base import Page
 from aiops_admin.client import ApiError
 from aiops_admin.doors import Doors
 from aiops_admin.pages import tenant_view as views
-from aiops_admin.pages.connection_view import Asked
-from aiops_admin.pages.forms import entered
+from aiops_admin.pages.forms import Asked, entered
 from aiops_admin.pages.frame import Frame
-from aiops_admin.pages.live import LivePage
-from aiops_admin.safe import Node, View, h
+from aiops_admin.pages.live import DialogPage
+from aiops_admin.safe import View, h
 from aiops_admin.wire_doors import TenantDetail, TenantLine
 
 T = TypeVar("T")
@@ -36,7 +34,7 @@ class Known:
     detail: TenantDetail | None = None
 
 
-class TenantsPage(LivePage):
+class TenantsPage(DialogPage):
     """All tenants, and the sheet of one of them."""
 
     period = 3000
@@ -45,9 +43,8 @@ class TenantsPage(LivePage):
         """Take what is around the page, and the open tenant from the address."""
         super().__init__(frame)
         self._known = Known(opened=frame.query.get("open", "")[:MAX_SLUG])
-        self._list = View(on_action=self._on_action, sizing_mode="stretch_width", margin=0)
-        self._sheet = View(on_action=self._on_action, margin=0)
-        self._dialog = View(on_action=self._on_action, margin=0)
+        self._list = View(on_action=self.on_action, sizing_mode="stretch_width", margin=0)
+        self._sheet = View(on_action=self.on_action, margin=0)
 
     @property
     def doors(self) -> Doors:
@@ -58,7 +55,7 @@ class TenantsPage(LivePage):
         """Return the page; what it shows is fetched once the browser is there."""
         self.begin()
         self._draw()
-        return self.frame.show(self._list, self._sheet, self._dialog)
+        return self.frame.show(self._list, self._sheet, self.dialog)
 
     async def fetch(self) -> None:
         """Fetch the list, and the open tenant."""
@@ -89,21 +86,19 @@ class TenantsPage(LivePage):
         self._list.draw(views.tenant_list(known.tenants, allowed=self.frame.me.platform_admin))
         self._sheet.draw(views.tenant_sheet(known.detail) if known.opened and known.detail else h("div"))
 
-    def _ask(self, question: Node | None) -> None:
-        self._dialog.draw(question if question is not None else h("div"))
-
-    async def _on_action(self, action: str, value: str) -> None:
+    async def on_action(self, action: str, value: str) -> None:
+        """Do what somebody clicked or entered."""
         known = self._known
         if action in ("open", "close"):
             await self._open(value)
         elif action == "cancel":
-            self._ask(None)
+            self.put(None)
         elif action == "new":
-            self._ask(views.new_question(Asked(what="new")))
+            self.put(views.new_question(Asked(what="new")))
         elif action == "delete" and known.detail is not None:
-            self._ask(views.delete_question(known.detail, Asked(what="delete")))
+            self.put(views.delete_question(known.detail, Asked(what="delete")))
         elif action == "change" and known.detail is not None:
-            self._ask(views.change_question(known.detail, Asked(what="change")))
+            self.put(views.change_question(known.detail, Asked(what="change")))
         else:
             await self._act(action, entered(value))
 
@@ -117,28 +112,28 @@ class TenantsPage(LivePage):
         detail, doors = self._known.detail, self.doors
         if action == "create":
             slug = given.get("slug", "").strip()
-            made = await self._asked(
+            made = await self.asked(
                 lambda: doors.create_tenant(slug, given.get("name", "").strip()), views.new_question, "new"
             )
             if made is not None:
                 self.frame.parts.people.forget(self.frame.token)  # the next page is to know of it at once
-                self._ask(None)
+                self.put(None)
                 await self._open(made.slug)
                 return
         elif detail is None:
             return
         elif action in ("suspend", "resume"):
-            await self._asked(lambda: doors.suspend(resume=action == "resume"))
+            await self.asked(lambda: doors.suspend(resume=action == "resume"))
         elif action == "save":
             await self._save(detail, given)
         elif action == "delete-now":
-            begun = await self._asked(
+            begun = await self.asked(
                 lambda: doors.delete_tenant(given.get("typed", "")),
                 lambda asked: views.delete_question(detail, asked),
                 "delete",
             )
             if begun is not None:
-                self._ask(views.begun_dialog(begun))
+                self.put(views.begun_dialog(begun))
         await self.refresh()
 
     async def _save(self, detail: TenantDetail, given: dict[str, str]) -> None:
@@ -147,26 +142,10 @@ class TenantsPage(LivePage):
             changes["overlap_hours"] = float(given.get("overlap_hours", ""))
         except ValueError:
             asked = Asked(what="change", wrong={"overlap_hours": "Enter a number of hours."})
-            self._ask(views.change_question(detail, asked))
+            self.put(views.change_question(detail, asked))
             return
-        saved = await self._asked(
+        saved = await self.asked(
             lambda: self.doors.change_tenant(changes), lambda asked: views.change_question(detail, asked), "change"
         )
         if saved is not None:
-            self._ask(None)
-
-    async def _asked(
-        self,
-        call: Callable[[], Awaitable[T]],
-        question: Callable[[Asked], Node] | None = None,
-        what: str = "",
-    ) -> T | None:
-        """Return the host's answer; where it refuses, the question or the page says why."""
-        try:
-            return await self.frame.ask(call)
-        except ApiError as error:
-            if question is None:
-                self.frame.warn(str(error))
-            else:
-                self._ask(question(Asked(what=what, refusal=str(error), wrong=error.fields)))
-            return None
+            self.put(None)
