@@ -1,4 +1,4 @@
-"""The enhancing agent: a LangGraph graph of five steps, each recorded in the run's timeline."""
+"""The enhancing agent: a LangGraph graph that walks five steps, each recorded in the run's timeline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langsmith import tracing_context
 
-from aiops_agents.enhance.nodes import NODES, Node
+from aiops_agents.enhance.nodes import GRAPH, STEPS
 from aiops_agents.enhance.state import RunState
 from aiops_core import Agent, NoteDraft, RunContext, Step, Ticket
 
@@ -33,45 +33,51 @@ class EnhanceAgent(Agent):
         """Walk the graph once."""
         # LangChain would send traces to its makers' service if an environment variable told it to.
         with tracing_context(enabled=False):
-            state = await self._graph.ainvoke({"ticket": ticket}, context=_Walk(context))
-        draft: NoteDraft = state["draft"]
+            walked = await self._graph.ainvoke({"ticket": ticket}, context=_Walk(context), version="v2")
+        draft: NoteDraft = walked.value["draft"]
         return draft
 
 
 def _compiled() -> Any:
     graph: StateGraph[RunState, _Walk, RunState, RunState] = StateGraph(RunState, context_schema=_Walk)
     previous = START
-    for name, node in NODES.items():
-        graph.add_node(name, _recorded(name, node))
+    for name, steps in GRAPH.items():
+        graph.add_node(name, _node(steps))
         graph.add_edge(previous, name)
         previous = name
     graph.add_edge(previous, END)
     return graph.compile()
 
 
-def _recorded(name: str, node: Node) -> Callable[..., Awaitable[RunState]]:
-    async def step(state: RunState, runtime: Runtime[_Walk]) -> RunState:
-        context = runtime.context.run
-        started, start = context.clock.now(), context.clock.monotonic()
+def _node(steps: tuple[str, ...]) -> Callable[..., Awaitable[RunState]]:
+    async def walked(state: RunState, runtime: Runtime[_Walk]) -> RunState:
+        update: RunState = {}
+        for name in steps:
+            update |= await _recorded(name, state | update, runtime.context.run)
+        return update
 
-        def record(**facts: Any) -> None:
-            elapsed = round((context.clock.monotonic() - start) * 1000, 1)
-            context.record_step(Step(name=name, started_at=started, milliseconds=elapsed, **facts))
+    return walked
 
-        try:
-            result = await node(state, context)
-        except BaseException as error:
-            record(error=f"ended by {type(error).__name__}")
-            raise
-        record(
-            inputs=result.inputs,
-            outputs=result.outputs,
-            error=result.error,
-            model=result.model,
-            prompt_tokens=result.prompt_tokens,
-            completion_tokens=result.completion_tokens,
-            cost_usd=result.cost_usd,
-        )
-        return result.update
 
-    return step
+async def _recorded(name: str, state: RunState, context: RunContext) -> RunState:
+    started, start = context.clock.now(), context.clock.monotonic()
+
+    def record(**facts: Any) -> None:
+        elapsed = round((context.clock.monotonic() - start) * 1000, 1)
+        context.record_step(Step(name=name, started_at=started, milliseconds=elapsed, **facts))
+
+    try:
+        result = await STEPS[name](state, context)
+    except BaseException as error:
+        record(error=f"ended by {type(error).__name__}")
+        raise
+    record(
+        inputs=result.inputs,
+        outputs=result.outputs,
+        error=result.error,
+        model=result.model,
+        prompt_tokens=result.prompt_tokens,
+        completion_tokens=result.completion_tokens,
+        cost_usd=result.cost_usd,
+    )
+    return result.update

@@ -1,4 +1,4 @@
-"""The last step, and the list of all five in their order."""
+"""The last step, and the list of all five in the order the graph walks them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiops_agents.enhance.state import RunState, StepResult
 from aiops_agents.enhance.synthesise import synthesise
 from aiops_core import Evidence, NoteDraft, NoteSection, RunContext, check_draft
 
-Node: TypeAlias = Callable[[RunState, RunContext], Awaitable[StepResult]]
+StepFunction: TypeAlias = Callable[[RunState, RunContext], Awaitable[StepResult]]
 
 
 async def compose(state: RunState, context: RunContext) -> StepResult:
@@ -30,13 +30,16 @@ async def compose(state: RunState, context: RunContext) -> StepResult:
     )
 
 
-NODES: dict[str, Node] = {
+STEPS: dict[str, StepFunction] = {
     "gather": gather,
     "rank": rank,
     "synthesise": synthesise,
     "check": check,
     "compose": compose,
 }
+GRAPH = {"evidence": ("gather", "rank"), "note": ("synthesise", "check", "compose")}
+"""Each node of the graph with its steps. A node begins where a run waits for others; going from one to the next takes
+LangGraph 0.2 ms, so that five nodes cost a run twice as much as two."""
 
 
 def _missing(ticket: str, said: Sequence[NoteSection], evidence: Sequence[Evidence]) -> Iterator[NoteSection]:
