@@ -17,6 +17,7 @@ from tests.support.postbox import Postbox, PostboxConfig, PostboxPlugin
 
 from aiops_core import PluginManager, Ticket, TicketingToolSpec, TicketNotFound, hookimpl
 from aiops_host.data.session import Database
+from aiops_host.data.usage import UsageWriter
 from aiops_host.settings import Settings
 from aiops_host.trust.connections import NewConnection, SystemClock, create_connection
 from aiops_host.trust.egress import GuardedHttp
@@ -98,7 +99,9 @@ async def shift(opened: Database, board: Board, two_tenants: TwoTenants, tmp_pat
     dispatcher = Dispatcher(
         database=opened,
         settings=settings,
-        pipeline=Pipeline(database=opened, settings=settings, workshop=workshop, executor=executor),
+        pipeline=Pipeline(
+            database=opened, settings=settings, workshop=workshop, executor=executor, ledger=UsageWriter(opened)
+        ),
         workshop=workshop,
         observers=observers,
         metrics=Metrics(),

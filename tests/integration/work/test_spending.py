@@ -18,6 +18,7 @@ from tests.support.postbox import Postbox, PostboxConfig
 from aiops_core import Ticket, TicketingToolSpec, hookimpl
 from aiops_host.data import claims
 from aiops_host.data.session import Database
+from aiops_host.data.usage import UsageWriter
 from aiops_host.trust.connections import NewConnection, SystemClock, create_connection
 from aiops_host.work.execute import Executor
 from aiops_host.work.pipeline import Pipeline, Result
@@ -82,7 +83,13 @@ async def spending(opened: Database, board: Board, tenant: TenantRow, tmp_path: 
         new = NewConnection(name="desk", ticketing_tool="desk", config={"api_token": "t0ken"})
         made = await create_connection(opened, desk.vault, plugins.registry, tenant.tenant_id, new)
         executor = Executor(settings=desk.settings, workshop=desk.workshop, clock=SystemClock(), meters=desk.meters)
-        pipeline = Pipeline(database=opened, settings=desk.settings, workshop=desk.workshop, executor=executor)
+        pipeline = Pipeline(
+            database=opened,
+            settings=desk.settings,
+            workshop=desk.workshop,
+            executor=executor,
+            ledger=UsageWriter(opened),
+        )
         yield Spending(desk, board, tenant, made.connection_id, pipeline, stub)
 
 
@@ -115,7 +122,7 @@ async def test_a_used_up_budget_is_said_in_the_note(spending: Spending) -> None:
 
 
 async def test_a_run_settles_what_it_put_aside(spending: Spending) -> None:
-    """Ledger and reservation change with the run itself: neither is there without the other."""
+    """Ledger and reservation change together: what was put aside is free once it stands in the ledger."""
     await spending.desk.budget(spending.tenant, tokens=1_000_000)
     await spending.work()
     async with spending.desk.database.tenant(spending.tenant.tenant_id) as con:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -125,16 +125,16 @@ returning d.connection_id, coalesce(d.ticket_id, '') as ticket_id, d.action, d.a
 select * from claimed
 """
 
-
+# Joined to what was moved, the attempt was looked for among all first attempts as long as statistics were young.
 _MOVE = """
 with moved as (
     update delivery set state = $4, reason = $5, lease_until = null, crashes = 0,
         finished_at = case when $4 = 'posting' then null else clock_timestamp() end
     where tenant_id = $1 and delivery_id = $2 and lease_token = $3 and state is not distinct from 'running'
-    returning tenant_id, delivery_id
+    returning 1
 ), ended as (
-    update attempt a set finished_at = clock_timestamp(), outcome = $7, reason = $5
-    from moved where a.tenant_id = moved.tenant_id and a.delivery_id = moved.delivery_id and a.number = $6
+    update attempt set finished_at = clock_timestamp(), outcome = $7, reason = $5
+    where tenant_id = $1 and delivery_id = $2 and number = $6 and exists (select from moved)
 )
 select count(*) from moved
 """
@@ -160,21 +160,23 @@ async def claim(
     Raises:
         Quarantined: Its workers died ``max_crashes`` times; it is in quarantine now.
     """
-    crashed = False
+
+    async def work(con: Connection) -> Any:
+        row = await con.fetchrow(_CLAIM, tenant_id, delivery_id, lease, worker, max_crashes)
+        if row is not None and row["crashes"] >= max_crashes:
+            await _quarantine(con, tenant_id, delivery_id, row["crashes"])
+        elif row is not None and row["attempt"] > 1:
+            await _end_broken_attempts(con, tenant_id, delivery_id, row["attempt"])
+        return row
+
     try:
-        async with database.tenant(tenant_id) as con:
-            row = await con.fetchrow(_CLAIM, tenant_id, delivery_id, lease, worker, max_crashes)
-            if row is None:
-                return None
-            crashed = row["crashes"] >= max_crashes
-            if crashed:
-                await _quarantine(con, tenant_id, delivery_id, row["crashes"])
-            elif row["attempt"] > 1:
-                await _end_broken_attempts(con, tenant_id, delivery_id, row["attempt"])
+        row = await database.together(tenant_id, work)
     except asyncpg.UniqueViolationError:
         await _postpone(database, tenant_id, delivery_id)
         return None
-    if crashed:
+    if row is None:
+        return None
+    if row["crashes"] >= max_crashes:
         raise Quarantined
     facts = {k: v for k, v in row.items() if k not in {"crashes", "lease_token"}}
     return DeliveryClaim(tenant_id=tenant_id, delivery_id=delivery_id, token=row["lease_token"], **facts)

@@ -130,14 +130,7 @@ async def claim(
 ) -> EffectClaim | None:
     """Take an effect that is due and held by nobody; a first write is marked as being sent in the same commit."""
     held_since = time.monotonic()
-    async with database.tenant(tenant_id) as con:
-        row = await con.fetchrow(
-            _CLAIM,
-            tenant_id,
-            effect_id,
-            lease,
-            worker,
-        )
+    row = await database.together(tenant_id, lambda con: con.fetchrow(_CLAIM, tenant_id, effect_id, lease, worker))
     if row is None:
         return None
     return EffectClaim(
@@ -240,8 +233,8 @@ async def confirm(
     Raises:
         LeaseLost: The claim is not ours any more.
     """
-    async with database.tenant(claim.tenant_id) as con:
-        row = await con.fetchrow(_CONFIRM, claim.tenant_id, claim.effect_id, claim.token, ref.id, ref.url, look_again)
+    facts = (claim.tenant_id, claim.effect_id, claim.token, ref.id, ref.url, look_again)
+    row = await database.together(claim.tenant_id, lambda con: con.fetchrow(_CONFIRM, *facts))
     if row is None:
         raise LeaseLost
     return Confirmed(**dict(row))

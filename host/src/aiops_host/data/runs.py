@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -19,6 +20,8 @@ from aiops_host.data.session import Connection, Database
 from aiops_host.data.usage import NOTHING, Spent
 
 MAX_PAGE = 200
+NUL = b"\\u0000"
+"""As JSON spells it."""
 
 RunOutcome = Literal["posted", "posting", "checking", "parked", "refused", "kept", "dry-run", "failed"]
 """What became of a run's note. ``kept``: one was on the ticket before; ``refused``: it was not posted and will not be;
@@ -177,29 +180,34 @@ async def store(con: Connection, claim: DeliveryClaim, run: FinishedRun) -> None
     await _store_steps(con, claim, run)
 
 
+_STORE_STEPS = """
+insert into step (tenant_id, run_id, number, name, started_at, milliseconds, inputs, outputs, error, model,
+                  prompt_tokens, completion_tokens, cost_usd)
+select $1, $2, x.* from unnest(
+    $3::int[], $4::text[], $5::timestamptz[], $6::float8[], $7::jsonb[], $8::jsonb[], $9::text[], $10::text[],
+    $11::int[], $12::int[], $13::numeric[]) x
+"""
+
+
 async def _store_steps(con: Connection, claim: DeliveryClaim, run: FinishedRun) -> None:
-    await con.executemany(
-        "insert into step (tenant_id, run_id, number, name, started_at, milliseconds, inputs, outputs, error, model, "
-        "prompt_tokens, completion_tokens, cost_usd) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-        [
-            (
-                claim.tenant_id,
-                run.run_id,
-                number,
-                step.name,
-                step.started_at,
-                step.milliseconds,
-                _storable(step.inputs),
-                _storable(step.outputs),
-                step.error,
-                step.model,
-                step.prompt_tokens,
-                step.completion_tokens,
-                step.cost_usd,
-            )
-            for number, step in enumerate(run.steps, 1)
-        ],
-    )
+    rows = [
+        (
+            number,
+            step.name,
+            step.started_at,
+            step.milliseconds,
+            _storable(step.inputs),
+            _storable(step.outputs),
+            step.error,
+            step.model,
+            step.prompt_tokens,
+            step.completion_tokens,
+            step.cost_usd,
+        )
+        for number, step in enumerate(run.steps, 1)
+    ]
+    if rows:
+        await con.execute(_STORE_STEPS, claim.tenant_id, run.run_id, *map(list, zip(*rows, strict=True)))
 
 
 async def list_(
@@ -267,15 +275,14 @@ def _conditions(filters: RunFilters, cursor: str | None) -> tuple[str, list[Any]
 
 
 def _storable(value: Any) -> Any:
-    """Return builtins without what jsonb refuses: NUL, and halves of characters."""
+    """Return the value as JSON, encoded once, without what jsonb refuses: NUL, and halves of characters."""
     if value is None:
         return None
-    plain = msgspec.to_builtins(value)
-    try:
-        refused = b"\\u0000" in msgspec.json.encode(plain)
-    except UnicodeEncodeError:
-        refused = True
-    return _without_nul(plain) if refused else plain
+    with suppress(UnicodeEncodeError):
+        encoded = msgspec.json.encode(value)
+        if NUL not in encoded:
+            return msgspec.Raw(encoded)
+    return _without_nul(msgspec.to_builtins(value))
 
 
 def _without_nul(value: Any) -> Any:

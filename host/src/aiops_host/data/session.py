@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
@@ -16,11 +16,15 @@ import msgspec
 
 from aiops_core.errors import AiopsError
 from aiops_host.data.engine import ENGINE
+from aiops_host.data.together import Together
 
 ACQUIRE_SECONDS = 2.0
 IDLE_CHECK_SECONDS = 1.0
 Connection: TypeAlias = Any
 """An asyncpg connection on loan from a pool; its stubs know nothing of the pool's proxy."""
+
+ResultT = TypeVar("ResultT")
+Work: TypeAlias = Callable[[Connection], Awaitable[ResultT]]
 
 
 class DatabaseBusy(AiopsError):
@@ -110,6 +114,7 @@ class Database:
         """Take pools made by :meth:`open`."""
         self._pools = pools
         self._patience = patience
+        self._together: Together[Work[Any], Any] = Together(self._worked, passed_on=(DatabaseBusy, DatabaseDown))
 
     @classmethod
     async def open(
@@ -181,6 +186,30 @@ class Database:
             _reset(token)
             await con.commit_and_reset()
 
+    async def together(self, tenant_id: UUID, work: Work[ResultT]) -> ResultT:
+        """Do some work in a tenant session, in one transaction with what others of the tenant bring meanwhile.
+
+        Args:
+            tenant_id: Whose session it is; an open one of this task is joined.
+            work: Speaks to the connection it is given and to nothing else. It is done again, alone, when somebody
+                else's work in the same transaction failed.
+
+        Returns:
+            What ``work`` returned, once it is committed; what it raises is raised here.
+
+        Raises:
+            TenantMismatch, DatabaseBusy, DatabaseDown: As :meth:`tenant`.
+        """
+        if current_session() is not None:
+            async with self.tenant(tenant_id) as con:
+                return await work(con)
+        result: ResultT = await self._together.add(tenant_id, work)
+        return result
+
+    async def _worked(self, tenant_id: UUID, works: Sequence[Work[Any]]) -> list[Any]:
+        async with self.tenant(tenant_id) as con:
+            return [await work(con) for work in works]
+
     @contextlib.asynccontextmanager
     async def role(self, name: str) -> AsyncIterator[Connection]:
         """Give a connection of the role's pool with no tenant set, for its functions and granted columns."""
@@ -205,7 +234,7 @@ class Database:
         except UNREACHABLE as error:
             raise DatabaseDown(f"PostgreSQL went away: {error}") from error
         finally:
-            await asyncio.shield(_give_back(pool, con))
+            await _give_back(pool, con)
 
 
 async def _checked_out(pool: asyncpg.Pool, patience: float) -> Connection:
@@ -232,7 +261,8 @@ async def _checked_out(pool: asyncpg.Pool, patience: float) -> Connection:
 
 
 async def _give_back(pool: asyncpg.Pool, con: Connection) -> None:
-    # A connection that was lost has left the pool by itself, and whatever is asked of it raises.
+    # A connection that was lost has left the pool by itself, and whatever is asked of it raises. The pool shields the
+    # release from a cancel itself; before it nothing waits.
     with contextlib.suppress(asyncpg.PostgresError, *UNREACHABLE):
         if not con.is_closed():
             if con.is_in_transaction():

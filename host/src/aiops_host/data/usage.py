@@ -9,7 +9,8 @@ from uuid import UUID
 
 import msgspec
 
-from aiops_host.data.session import Connection, Database
+from aiops_host.data.session import Connection, Database, DatabaseBusy, DatabaseDown
+from aiops_host.data.together import Together
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,38 @@ _COLUMNS = (
     "doubtful_tokens",
     "doubtful_usd",
 )
+
+
+class UsageWriter:
+    """Settles what runs spent, those of a tenant that end together in one transaction.
+
+    They share a row of the ledger: held by each through a transaction of its own, it let a tenant's runs end no faster
+    than one to a flush of the disk.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """Take the application's pool."""
+        self._database = database
+        self._together = Together(self._commit, passed_on=(DatabaseBusy, DatabaseDown))
+
+    async def settle(self, tenant_id: UUID, spent: Spent) -> None:
+        """Return once what was used is in the ledger, and what was put aside for it is free.
+
+        Raises:
+            DatabaseBusy, DatabaseDown: It may not be; what was put aside becomes free by itself later.
+        """
+        if spent:
+            await self._together.add(tenant_id, spent)
+
+    async def _commit(self, tenant_id: UUID, spent: Sequence[Spent]) -> list[None]:
+        ledgers: dict[str, Ledger] = {}
+        for line in (line for one in spent for line in one.lines):
+            ledgers.setdefault(line.agent, Ledger(line.agent)).add(line)
+        lines = [line for agent in sorted(ledgers) for line in ledgers[agent].lines()]
+        reservations = [reservation for one in spent for reservation in one.reservations]
+        async with self._database.tenant(tenant_id) as con:
+            await settle(con, tenant_id, Spent(lines, reservations))
+        return [None] * len(spent)
 
 
 async def settle(con: Connection, tenant_id: UUID, spent: Spent) -> None:

@@ -16,8 +16,8 @@ from aiops_host.watch.tracing import begun, ended
 log = logging.getLogger(__name__)
 
 WAKE_SECONDS = 1.0
-LINGER_SECONDS = 0.005
-"""The first wake-up goes at once; those of a burst gather."""
+LINGER_SECONDS = 0.02
+"""The first wake-up goes at once; those of a burst gather, for less time than a worker takes to look."""
 
 
 class Wakes:

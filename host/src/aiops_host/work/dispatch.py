@@ -178,9 +178,14 @@ class Dispatcher:
                 await self.reconciler.reconcile(doubtful, tool)
 
     async def _settle_planned(self, tenant_id: UUID, effect_id: UUID) -> None:
-        claimed = await effects.claim(
-            self.database, tenant_id, effect_id, worker=self.worker, lease=timedelta(seconds=self.settings.lease)
-        )
+        lease = timedelta(seconds=self.settings.lease)
+        # It is due like any other, and would be claimed a second time in vain by whoever found it in the list.
+        self._touched.add(effect_id)
+        self._ahead = deque(due for due in self._ahead if due.id != effect_id)
+        try:
+            claimed = await effects.claim(self.database, tenant_id, effect_id, worker=self.worker, lease=lease)
+        finally:
+            self._touched.discard(effect_id)
         if claimed is not None:
             await self._settle(claimed)
 

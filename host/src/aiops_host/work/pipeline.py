@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -19,11 +17,12 @@ from aiops_core.errors import (
 from aiops_core.plugins import explain
 from aiops_core.ticketing import TicketingToolPlugin
 from aiops_host import failpoints
-from aiops_host.data import claims, effects, runs, usage
+from aiops_host.data import claims, effects, runs
 from aiops_host.data.claims import DeliveryClaim, LeaseLost
 from aiops_host.data.retrieval import history
 from aiops_host.data.runs import FinishedRun
 from aiops_host.data.session import Connection, Database, DatabaseBusy, DatabaseDown
+from aiops_host.data.usage import UsageWriter
 from aiops_host.settings import Settings
 from aiops_host.trust.connections import ConnectionRecord
 from aiops_host.work.execute import Executor
@@ -52,6 +51,7 @@ class Pipeline:
     settings: Settings
     workshop: Workshop
     executor: Executor
+    ledger: UsageWriter
 
     async def work(self, claim: DeliveryClaim) -> Result:
         """Work on one delivery.
@@ -103,35 +103,40 @@ class Pipeline:
             return await self._end(claim, "ignored", f"This ticket already had {recent} notes within an hour.")
         run = await self.executor.run(claim, record, tool)
         failpoints.reached("run-finished")
-        try:
-            if run.error:
-                return await self._retry(claim, run.error, run=run)
-            return await self._plan(claim, run)
-        except LeaseLost:
-            # Another worker has the delivery by now; what was spent on it here was spent all the same.
-            async with self.database.tenant(claim.tenant_id) as con:
-                await usage.settle(con, claim.tenant_id, run.spent)
-            raise
+        # First and by itself: it was spent, whatever becomes of the run.
+        await self.ledger.settle(claim.tenant_id, run.spent)
+        if run.error:
+            return await self._retry(claim, run.error, run=run)
+        return await self._plan(claim, run)
 
     async def _plan(self, claim: DeliveryClaim, run: FinishedRun) -> Result:
-        assert run.enhancement is not None  # noqa: S101 - a run without an error has one
-        async with self._recording(claim, run) as con:
+        enhancement = run.enhancement
+        assert enhancement is not None  # noqa: S101 - a run without an error has one
+
+        async def work(con: Connection) -> Result:
+            await runs.store(con, claim, run)
             if claim.dry_run:
                 await self._moved(con, claim, "done", "dry-run", "Dry run: nothing was posted.")
                 return Result(outcome="dry-run", run=run)
-            planned = await effects.plan(con, claim, run.run_id, run.enhancement)
+            planned = await effects.plan(con, claim, run.run_id, enhancement)
             if planned.state == "confirmed":
                 await self._moved(con, claim, "done", "kept", "Its note is already on the ticket; it was left alone.")
                 return Result(outcome="kept", run=run)
             await self._moved(con, claim, "posting", "planned", None)
-        failpoints.reached("effect-planned")
-        return Result(outcome="planned", run=run, effect_id=planned.effect_id)
+            return Result(outcome="planned", run=run, effect_id=planned.effect_id)
+
+        result = await self.database.together(claim.tenant_id, work)
+        if result.outcome == "planned":
+            failpoints.reached("effect-planned")
+        return result
 
     async def _retry(
         self, claim: DeliveryClaim, reason: str, *, asked: float | None = None, run: FinishedRun | None = None
     ) -> Result:
         delays = self.settings.backoff
-        async with self._recording(claim, run) as con:
+        async with self.database.tenant(claim.tenant_id) as con:
+            if run is not None:
+                await runs.store(con, claim, run)
             if claim.tries > len(delays):
                 await self._moved(con, claim, "dead", "gave-up", f"Gave up after {claim.tries} tries: {reason}")
                 return Result(outcome="dead", run=run)
@@ -141,17 +146,6 @@ class Pipeline:
             await claims.requeue(con, claim, delay=delay, reason=reason)
             await self._release_ticket(con, claim)
         return Result(outcome="retry", run=run)
-
-    @asynccontextmanager
-    async def _recording(self, claim: DeliveryClaim, run: FinishedRun | None) -> AsyncIterator[Connection]:
-        """Give a tenant session in which the run is stored and what it spent is settled."""
-        async with self.database.tenant(claim.tenant_id) as con:
-            if run is not None:
-                await runs.store(con, claim, run)
-            yield con
-            # Last: from here to the commit, runs of one tenant and model wait for each other.
-            if run is not None:
-                await usage.settle(con, claim.tenant_id, run.spent)
 
     async def _pause(self, claim: DeliveryClaim, reason: str) -> Result:
         async with self.database.tenant(claim.tenant_id) as con:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -15,6 +16,7 @@ from typing import Any
 from aiops_core.plugins import PluginManager
 from aiops_host.data import walls
 from aiops_host.data.session import Database, DatabaseDown
+from aiops_host.data.usage import UsageWriter
 from aiops_host.settings import Settings
 from aiops_host.trust.connections import SystemClock
 from aiops_host.trust.destinations import Destinations
@@ -35,6 +37,9 @@ from aiops_host.work.workshop import Workshop
 log = logging.getLogger(__name__)
 
 START_ATTEMPTS = 60
+COLLECTED_AFTER = (10_000, 10, 10)
+"""Objects between collections of garbage, and these between those of longer lived objects. A run makes thousands and
+hundreds are under way: Python's own 700 had each object of a run looked at several times while it was still in use."""
 
 
 async def run_worker(
@@ -72,7 +77,13 @@ async def run_worker(
         dispatcher = Dispatcher(
             database=database,
             settings=settings,
-            pipeline=Pipeline(database=database, settings=settings, workshop=workshop, executor=executor),
+            pipeline=Pipeline(
+                database=database,
+                settings=settings,
+                workshop=workshop,
+                executor=executor,
+                ledger=UsageWriter(database),
+            ),
             workshop=workshop,
             observers=observers,
             metrics=metrics,
@@ -80,6 +91,8 @@ async def run_worker(
         )
         metrics.show_plugins(plugins.records)
         await workshop.warm_up()
+        gc.freeze()
+        gc.set_threshold(*COLLECTED_AFTER)
         ready(dispatcher.worker)
         prober = Prober(workshop=workshop, worker=dispatcher.worker, every=settings.poll_interval)
         watch = BudgetWatch(database, metrics)
