@@ -1,6 +1,7 @@
 """Change all keys again and again, each time killed one step later: ``python -m tests.support.killed_keys URL KEY``.
 
-Prints how many steps there were once a change went through; ends with 1 at the first secret that does not open.
+Prints how many steps there were once a change went through; ends with 1 at the first secret or second factor that does
+not open.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from tests.support import factors
 from tests.support.sealed import read_all
 
 from aiops_host import failpoints
@@ -38,7 +40,9 @@ async def finish(upkeep: Upkeep) -> None:
 
 
 async def read(upkeep: Upkeep) -> None:
-    """Open every secret: each holds its own name."""
+    """Open every secret: each holds its own name, and every second factor: each takes the code of its device."""
+    for email in factors.EMAILS:
+        assert await factors.verifies(upkeep.database, upkeep.vault, email), email
     found = await read_all(upkeep.database, upkeep.vault)
     assert found
     assert all(name == value for name, value in found.items())

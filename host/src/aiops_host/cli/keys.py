@@ -34,14 +34,14 @@ def init(path: Path) -> None:
 
 
 @keys.command()
-@click.option("--data-keys", is_flag=True, help="Give every tenant new data keys too")
+@click.option("--data-keys", is_flag=True, help="Give every tenant and the installation new data keys too")
 @click.option("--tenant", "slug", metavar="SLUG", help="Only new data keys for this tenant; the provider's key stays")
 @as_json
 def rotate(data_keys: bool, slug: str | None, as_json: bool) -> None:
     """Make a new key and wrap with it from now on.
 
     What the old one wraps still opens, and everything runs on; `aiops keys rewrap` then brings it up to date. New data
-    keys seal from now on what is entered from now on, and the rest with the rewrap.
+    keys seal what is entered from now on, and the rest with the rewrap. The installation's own seals second factors.
     """
 
     async def work() -> int:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from aiops_host.data.session import Connection, Database
+
+OWNER_KIND: Final = "person"
+NAME: Final = "totp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +24,9 @@ class Factor:
     codes: int
 
 
-async def begin(database: Database, user_id: UUID, sealed: bytes, version: int) -> bool:
+async def begin(con: Connection, user_id: UUID, sealed: bytes, version: int) -> bool:
     """Store a secret that is not confirmed yet; False if the person has a confirmed one."""
-    async with database.role("app") as con:
-        return bool(await con.fetchval("select factor_begin($1, $2, $3)", user_id, sealed, version))
+    return bool(await con.fetchval("select factor_begin($1, $2, $3)", user_id, sealed, version))
 
 
 async def find(database: Database, user_id: UUID) -> Factor | None:
@@ -36,6 +39,11 @@ async def find(database: Database, user_id: UUID) -> Factor | None:
 async def use_step(con: Connection, user_id: UUID, step: int) -> bool:
     """Use up a time step and confirm the factor; False if this step or a later one was used before."""
     return bool(await con.fetchval("select factor_step($1, $2)", user_id, step))
+
+
+async def reseal(con: Connection, user_id: UUID, old: bytes, new: bytes) -> bool:
+    """Replace a secret's seal; return whether it was still the old one."""
+    return bool(await con.fetchval("select factor_reseal($1, $2, $3)", user_id, old, new))
 
 
 async def put_codes(con: Connection, user_id: UUID, hashes: Sequence[bytes]) -> None:

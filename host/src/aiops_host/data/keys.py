@@ -1,4 +1,4 @@
-"""Tenants' data keys as stored, wrapped, and which secrets are sealed under which."""
+"""Data keys as stored, wrapped, and which secrets are sealed under which; people's second factors count as secrets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from aiops_core.keys import KeyContext, WrappedKey
+from aiops_host.data import factors
 from aiops_host.data.connections import SealedSecret
 from aiops_host.data.session import Connection, Database
 
@@ -93,7 +94,10 @@ async def all_(con: Connection) -> list[StoredKey]:
 
 async def counts(con: Connection) -> list[KeyCount]:
     """Return every key with the number of secrets under it, inside the caller's tenant session."""
-    rows = await con.fetch("select purpose, key_version, count(*) as secrets from secret group by purpose, key_version")
+    rows = await con.fetch(
+        "select purpose, key_version, count(*) as secrets from secret group by purpose, key_version "
+        "union all select 'login', key_version, factors from factors_by_key()"
+    )
     found = {(row["purpose"], row["key_version"]): row["secrets"] for row in rows}
     return [KeyCount(key=key, secrets=found.get((key.purpose, key.version), 0)) for key in await all_(con)]
 
@@ -161,7 +165,10 @@ async def under_retiring_keys(con: Connection) -> Sequence[SealedSecret]:
     rows = await con.fetch(
         "select s.owner_kind, s.owner_id, s.name, s.version, s.sealed from secret s "
         "join data_key k on k.tenant_id = s.tenant_id and k.purpose = s.purpose and k.version = s.key_version "
-        "where k.state = 'retiring' order by s.owner_kind, s.owner_id, s.name, s.version"
+        "where k.state = 'retiring' "
+        "union all select $1, f.user_id::text, $2, f.version, f.sealed from factors_to_reseal() f order by 1, 2, 3, 4",
+        factors.OWNER_KIND,
+        factors.NAME,
     )
     return [SealedSecret(**dict(row)) for row in rows]
 
@@ -171,6 +178,8 @@ async def reseal(con: Connection, secret: SealedSecret, sealed: bytes) -> bool:
 
     What was made from the old one is made anew: its owner counts as changed.
     """
+    if secret.owner_kind == factors.OWNER_KIND:
+        return await factors.reseal(con, UUID(secret.owner_id), secret.sealed, sealed)
     changed = await con.fetchval(
         "update secret set sealed = $5 where owner_kind = $1 and owner_id = $2 and name = $3 and version = $4 "
         "and sealed = $6 returning true",
@@ -199,7 +208,8 @@ async def drop_retired(con: Connection) -> int:
     rows = await con.fetch(
         "delete from data_key k where k.state = 'retiring' and not exists ("
         "select 1 from secret s where s.tenant_id = k.tenant_id and s.purpose = k.purpose "
-        "and s.key_version = k.version) returning k.version"
+        "and s.key_version = k.version) and not exists ("
+        "select 1 from factors_by_key() f where k.purpose = 'login' and f.key_version = k.version) returning k.version"
     )
     return len(rows)
 

@@ -108,8 +108,8 @@ class SecondFactors:
         secret = secrets.token_bytes(SECRET_BYTES)
         async with self._database.tenant(INSTALLATION) as con:
             sealed = await self._vault.seal(con, _name(person.user_id, version), secret.hex())
-        if not await stored.begin(self._database, person.user_id, sealed, version):
-            raise FactorRefused
+            if not await stored.begin(con, person.user_id, sealed, version):
+                raise FactorRefused
         uri = uri_of(secret, person.email, self._issuer)
         return Enrolment(uri=uri, secret=_base32(secret), svg=qr_code(uri))
 
@@ -194,6 +194,16 @@ class SecondFactors:
         return True
 
     async def _secret(self, user_id: UUID, factor: Factor) -> bytes:
+        try:
+            return await self._opened(user_id, factor)
+        except SecretUnreadable:
+            # It may have been sealed anew, and its old key dropped, since it was read.
+            again = await stored.find(self._database, user_id)
+            if again is None or again.sealed == factor.sealed:
+                raise
+            return await self._opened(user_id, again)
+
+    async def _opened(self, user_id: UUID, factor: Factor) -> bytes:
         await self._vault.prepare(self._database, INSTALLATION, [factor.sealed])
         return bytes.fromhex(self._vault.open(_name(user_id, factor.version), factor.sealed))
 
@@ -254,4 +264,10 @@ def _hash(code: str) -> bytes:
 
 
 def _name(user_id: UUID, version: int) -> SecretName:
-    return SecretName(tenant_id=INSTALLATION, owner_kind="person", owner_id=str(user_id), name="totp", version=version)
+    return SecretName(
+        tenant_id=INSTALLATION,
+        owner_kind=stored.OWNER_KIND,
+        owner_id=str(user_id),
+        name=stored.NAME,
+        version=version,
+    )

@@ -87,13 +87,14 @@ class Upkeep:
         await self.vault.keys.provider.rotate([tenant_id for tenant_id, _ in await self._everybody()])
 
     async def renew_data_keys(self, only: UUID | None = None) -> int:
-        """Give tenants new data keys, for all secrets from now on; return how many.
+        """Give every tenant and the installation new data keys, for all secrets from now on; return how many.
 
-        The installation's own are left: what they seal does not lie in the table of secrets.
+        Args:
+            only: The one tenant to give them to.
         """
         renewed = 0
         for tenant_id, _ in await self._everybody():
-            if tenant_id != INSTALLATION and only in (None, tenant_id):
+            if only in (None, tenant_id):
                 renewed += await self._renew(tenant_id)
         return renewed
 
