@@ -1,5 +1,6 @@
 """``aiops up``: its data, its commands, its restarts."""
 
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ from tests.support.api import Api
 from tests.support.desk import Desk
 from tests.support.installation import Installation
 from tests.support.programs import END_SECONDS, Program
+from tests.support.vault_server import TOKEN, VaultServer
 from tests.support.waiting import wait_for
 
 
@@ -195,3 +197,22 @@ def test_the_first_login_outlives_a_start_that_failed(tmp_path: Path) -> None:
             program.end()
         finally:
             program.clean_up()
+
+
+def test_commands_open_with_the_key_provider_of_up(tmp_path: Path) -> None:
+    """With nothing but the file of settings a command seals through the same Vault as host and worker."""
+    (tmp_path / "token").write_text(TOKEN)
+    with VaultServer() as vault:
+        config = {"address": vault.address, "token_file": str(tmp_path / "token")}
+        settings = {"AIOPS_KEY_PROVIDER": "vault-transit", "AIOPS_KEY_PROVIDER_CONFIG": json.dumps(config)}
+        installation = Installation(tmp_path, settings)
+        try:
+            installation.create_tenant("acme")
+            model = 'models=[{"model": "openai/x", "api_key": "k"}]'
+            installation.aiops("backends", "set", "litellm", "--tenant", "acme", "--set", model)
+            status = installation.aiops("keys", "status", "--json")
+            assert (status["provider"], status["health"]["status"]) == ("vault-transit", "ok")
+            assert [key["provider"] for key in status["data_keys"]] == ["vault-transit"]
+            installation.end()
+        finally:
+            installation.close()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Self, TypeAlias
 
 from aiops_core.errors import ConfigInvalid
+from aiops_host.cli import env_file
 from aiops_host.cli.program import run_async
 from aiops_host.cli.servers import KeptServer
 from aiops_host.data.migrate import LOGIN_ROLES, migrate
@@ -26,10 +27,9 @@ from aiops_host.embedded import (
     FolderRefused,
     unavailable_reason,
 )
-from aiops_host.settings import Settings, read_settings
+from aiops_host.settings import Settings
 from aiops_host.trust.vault import create_key_file
 
-EGRESS = ("AIOPS_EGRESS_PRIVATE", "AIOPS_EGRESS_PORTS")
 ENV_FILE = "aiops.env"
 LOCK_FILE = "up.lock"
 URL_FIELDS = {
@@ -63,11 +63,12 @@ class Installation:
 
         Raises:
             FolderRefused: Another installation runs in the folder, or it cannot be made.
-            ConfigInvalid: A part cannot listen where it is to.
+            ConfigInvalid: A part cannot listen where it is to, or the key provider's configuration is no JSON object.
             EmbeddedServerFailed: PostgreSQL is not installed or does not start.
             MigrationRefused: The database cannot be migrated.
         """
         with ExitStack() as stack:
+            handed = env_file.passed_on(os.environ, settings, say)
             home = _home(folder, stack)
             _check_listen(listen)
             servers: list[KeptServer] = []
@@ -81,10 +82,9 @@ class Installation:
             environment |= _postgres(settings, home, keep, say)
             redis_url = settings.redis_url or _redis(home, keep, say)
             environment |= {"AIOPS_REDIS_URL": redis_url} if redis_url else {}
-            # Commands call ticketing tools too, with nothing but the file.
-            environment |= {name: os.environ[name] for name in EGRESS if name in os.environ}
+            environment |= handed
             public = {k: v for k, v in environment.items() if "MIGRATE" not in k}
-            _write_env(home / ENV_FILE, public)
+            env_file.write(home / ENV_FILE, public)
             return cls(home, public, tuple(servers), stack.pop_all())
 
     def look_after_servers(self) -> None:
@@ -193,15 +193,3 @@ def _check_listen(listen: Mapping[str, str]) -> None:
             raise ConfigInvalid(
                 f"The {part} cannot listen on {host}:{port}: {error.strerror}. Choose another port with {option}."
             ) from None
-
-
-def _write_env(path: Path, environment: Mapping[str, str]) -> None:
-    """Write what commands read, once all of it is known to be readable.
-
-    Raises:
-        ConfigInvalid: A value is of the wrong kind.
-    """
-    read_settings(environment)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as handle:
-        handle.writelines(f"{name}={value}\n" for name, value in environment.items())

@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
-from aiops_core.config import load_config
+from aiops_core.config import PluginConfig, load_config
 from aiops_core.errors import ConfigInvalid, KeyProviderRefused
 from aiops_core.registry import Registry, lookup
 from aiops_core.services import Clock, HttpClient, HttpResponse, Log
+from aiops_core.specs import KeyProviderSpec
 from aiops_host.data.session import Database
 from aiops_host.settings import Settings
 from aiops_host.trust.audit import Decryptions, Opened
@@ -23,6 +24,7 @@ from aiops_host.trust.egress import GuardedHttp
 from aiops_host.trust.keys.file_provider import PROVIDER
 from aiops_host.trust.vault import KeyRefused, Vault
 
+PROVIDER_CONFIG = "AIOPS_KEY_PROVIDER_CONFIG"
 PROVIDER_SECONDS = 10.0
 
 
@@ -60,7 +62,7 @@ def open_vault(settings: Settings, registry: Registry, provider: str = "") -> Va
     spec = lookup(registry.key_providers, provider or settings.key_provider)
     kit = KeyKit(_HttpPerRequest(settings))
     try:
-        made = spec.factory(load_config(spec.config, _values(settings, spec.name)), kit)
+        made = spec.factory(_config(settings, spec), kit)
     except KeyProviderRefused as error:
         raise KeyRefused(str(error)) from None
     return Vault(made, spec.name)
@@ -86,10 +88,23 @@ async def in_use(vault: Vault, database: Database, part: str) -> AsyncIterator[N
         await vault.aclose()
 
 
-def _values(settings: Settings, provider: str) -> dict[str, Any]:
-    if provider == PROVIDER:
-        return {"path": settings.key_file}
+def provider_values(settings: Settings) -> dict[str, Any]:
+    """Return the fields of another key provider than the built-in one, as the settings have them.
+
+    Raises:
+        ConfigInvalid: They are no JSON object.
+    """
     try:
         return msgspec.json.decode(settings.key_provider_config or b"{}", type=dict[str, Any])
     except msgspec.MsgspecError:
-        raise ConfigInvalid("AIOPS_KEY_PROVIDER_CONFIG must be a JSON object of the provider's fields.") from None
+        raise ConfigInvalid(f"{PROVIDER_CONFIG} must be a JSON object of the provider's fields.") from None
+
+
+def _config(settings: Settings, spec: KeyProviderSpec) -> PluginConfig:
+    if spec.name == PROVIDER:
+        return load_config(spec.config, {"path": settings.key_file})
+    values = provider_values(settings)
+    try:
+        return load_config(spec.config, values)
+    except ConfigInvalid as error:
+        raise ConfigInvalid(f"{PROVIDER_CONFIG}: {error}") from None
