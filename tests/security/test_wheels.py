@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import zipfile
 from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
 from tests.integration.cli.conftest import Aiops, aiops
+from tests.support.plugin_wheels import FILES, PLUGIN, wheel
 
 from aiops_core.plugins import load_plugins
+from aiops_host.trust import wheels
 from aiops_host.trust.wheels import judge
 
 __all__ = ["aiops"]
 
-PLUGIN = (
-    '"""A plugin."""\nfrom typing import TYPE_CHECKING\nNAME = "x"\nif TYPE_CHECKING:\n    import os\ndef hook(): ...\n'
-)
-FILES = {
-    "acme/__init__.py": '"""Nothing."""\n',
-    "acme/plugin.py": PLUGIN,
-    "acme-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n",
-    "acme-1.0.dist-info/entry_points.txt": "[aiops]\nacme = acme.plugin\n",
-}
 BAD = {
     "pth": ({"acme.pth": "import os; os.system('true')"}, "acme.pth is run by Python at every start"),
     "pth in data": ({"acme-1.0.data/purelib/x.pth": "import x"}, "x.pth is run by Python at every start"),
@@ -39,29 +29,20 @@ BAD = {
     "try": ({"acme/plugin.py": "try:\n    import evil\nexcept ImportError: pass\n"}, "line 1, does something"),
     "package": ({"acme/__init__.py": "exec('1')\n"}, "acme/__init__.py, line 1, does something"),
     "no python": ({"acme/plugin.py": "def ("}, "is no Python"),
+    "standard library beside": ({"acme-1.0.data/purelib/ssl.py": ""}, "in the place of a module of Python itself"),
+    "twice": ({"acme-1.0.data/purelib/acme/plugin.py": PLUGIN}, "acme/plugin.py is in it more than once"),
 }
 
 
-def wheel(folder: Path, more: dict[str, str], *, record: bool = True, changed: str = "") -> Path:
-    """Write a wheel with the files."""
-    path = folder / "acme-1.0-py3-none-any.whl"
-    files = {**FILES, **more}
-    with zipfile.ZipFile(path, "w") as archive:
-        lines = []
-        for name, text in files.items():
-            digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
-            lines.append(f"{name},sha256={digest},{len(text)}")
-            archive.writestr(name, text + (" " if name == changed else ""))
-        if record:
-            archive.writestr("acme-1.0.dist-info/RECORD", "\n".join([*lines, "acme-1.0.dist-info/RECORD,,"]))
-    return path
-
-
-@pytest.mark.promise("plugins-gated", figure="13 kinds of wheels")
-@pytest.mark.attack(31, figure="13 kinds of wheels")
+@pytest.mark.promise("plugins-gated", figure="15 kinds of wheels")
+@pytest.mark.attack(31, figure="15 kinds of wheels")
 @pytest.mark.parametrize("how", BAD)
-def test_a_wheel_that_runs_by_itself_is_refused(tmp_path: Path, how: str) -> None:
-    """Files Python runs at every start, files in others' places, and modules that act when imported are each named."""
+def test_a_wheel_that_runs_by_itself_is_refused(tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files Python runs at every start, files in others' places, and modules that act when imported are each named.
+
+    Such a wheel is neither unpacked nor imported.
+    """
+    monkeypatch.setattr(wheels, "try_imports", lambda *_: pytest.fail("it was imported"))
     files, expected = BAD[how]
     found = judge(wheel(tmp_path, files))
     assert len(found) == 1, found
@@ -69,9 +50,10 @@ def test_a_wheel_that_runs_by_itself_is_refused(tmp_path: Path, how: str) -> Non
 
 
 @pytest.mark.attack(31)
-def test_a_changed_wheel_is_refused(tmp_path: Path) -> None:
+def test_a_changed_wheel_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is not what the wheel's own record says, a wheel without one, and what is no wheel are refused."""
     assert judge(wheel(tmp_path, {})) == []
+    monkeypatch.setattr(wheels, "try_imports", lambda *_: pytest.fail("it was imported"))
     assert "acme/plugin.py is not what" in judge(wheel(tmp_path, {}, changed="acme/plugin.py"))[0]
     assert judge(wheel(tmp_path, {}, record=False)) == ["It has no RECORD of its files."]
     (tmp_path / "x.whl").write_text("no zip")
@@ -85,6 +67,9 @@ def test_the_command_says_what_it_found(tmp_path: Path, aiops: Aiops) -> None:
     (tmp_path / "bad").mkdir()
     bad = wheel(tmp_path / "bad", BAD["pth"][0])
     aiops("plugins", "check", good, bad, code=1)
+    acting = wheel(tmp_path, {"acme/plugin.py": "X = __import__('os').system('true')\n"})
+    aiops("plugins", "check", acting, code=1)
+    assert "nothing was found" in aiops("plugins", "check", "--no-import", acting)
 
 
 def _installed(folder: Path, *, pth: bool, editable: bool = False) -> Distribution:

@@ -1,5 +1,6 @@
 """A plugin's wheel judged before it is installed: what would run by itself, or overwrite somebody else's code.
 
+It is read first. Only where nothing was found its modules are imported on trial, in a child process.
 This finds known tricks and accidents. It is no sandbox: a plugin that is installed runs with the host's rights.
 """
 
@@ -15,9 +16,13 @@ import io
 import re
 import sys
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path, PurePosixPath
+
+from aiops_host.trust.trial import LIMITS, Limits, try_imports
 
 GROUP = "aiops"
 STARTS_BY_ITSELF = frozenset({"sitecustomize.py", "usercustomize.py"})
@@ -32,15 +37,45 @@ DECLARATIONS = (
     ast.Pass,
 )
 MAX_FILE_BYTES = 64 * 1024 * 1024
+MAX_WHEEL_BYTES = 256 * 1024 * 1024
+IMPORTED = ("purelib", "platlib")
+"""Folders of a wheel's ``.data`` that are installed beside its packages."""
 
 
-def judge(path: Path) -> list[str]:
-    """Return why the wheel must not be installed, one sentence each; empty if nothing was found."""
+def judge(path: Path, limits: Limits | None = LIMITS) -> list[str]:
+    """Return why the wheel must not be installed, one sentence each; empty if nothing was found.
+
+    Args:
+        path: The wheel.
+        limits: What an import on trial may take; ``None`` where nothing is to be imported.
+    """
     try:
         with zipfile.ZipFile(path) as wheel:
-            return [*_places(wheel), *_records(wheel), *_imports(wheel)]
-    except (OSError, zipfile.BadZipFile, UnicodeDecodeError, KeyError, csv.Error) as error:
+            if found := [*_places(wheel), *_names(wheel)]:
+                return found
+            files = {str(_installed(i.filename)): wheel.read(i) for i in wheel.infolist() if not i.is_dir()}
+            modules = _entry_modules(wheel)
+            if found := [*_records(wheel), *_imports(files, modules)]:
+                return found
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        zlib.error,
+        UnicodeDecodeError,
+        KeyError,
+        csv.Error,
+        configparser.Error,
+    ) as error:
         return [f"It cannot be read as a wheel: {error}."]
+    return try_imports(files, modules, limits) if limits else []
+
+
+def _installed(name: str) -> PurePosixPath:
+    """Return where a file of a wheel is installed, from the folder of packages."""
+    first, second, *rest = (*PurePosixPath(name).parts, "", "")
+    if first.endswith(".data") and second in IMPORTED and any(rest):
+        return PurePosixPath(*rest)
+    return PurePosixPath(name)
 
 
 def _places(wheel: zipfile.ZipFile) -> Iterator[str]:
@@ -60,7 +95,15 @@ def _places(wheel: zipfile.ZipFile) -> Iterator[str]:
             yield f"{info.filename} would be written beside the plugin's own package."
         if info.file_size > MAX_FILE_BYTES:
             yield f"{info.filename} unpacks to {info.file_size} bytes."
-    for name in sorted({PurePosixPath(i.filename).parts[0].removesuffix(".py") for i in wheel.infolist()}):
+    if (size := sum(info.file_size for info in wheel.infolist())) > MAX_WHEEL_BYTES:
+        yield f"It unpacks to {size} bytes."
+
+
+def _names(wheel: zipfile.ZipFile) -> Iterator[str]:
+    places = Counter(str(_installed(info.filename)) for info in wheel.infolist() if not info.is_dir())
+    for place in sorted(place for place, times in places.items() if times > 1):
+        yield f"{place} is in it more than once."
+    for name in sorted({part.removesuffix(".py") for n in wheel.namelist() for part in _installed(n).parts[:1]}):
         if name in sys.stdlib_module_names:
             yield f"{name} stands in the place of a module of Python itself."
         elif others := _owners(name) - {_distribution(wheel)}:
@@ -99,14 +142,14 @@ def _records(wheel: zipfile.ZipFile) -> Iterator[str]:
             yield f"{file} is not what the wheel's RECORD says."
 
 
-def _imports(wheel: zipfile.ZipFile) -> Iterator[str]:
+def _imports(files: Mapping[str, bytes], modules: list[str]) -> Iterator[str]:
     """Judge the modules the host imports to find the plugin: they are to declare, and do nothing yet."""
-    for module in _entry_modules(wheel):
+    for module in modules:
         parts = module.split(".")
         packages = ["/".join((*parts[:n], "__init__.py")) for n in range(1, len(parts) + 1)]
         for file in (*packages, "/".join(parts) + ".py"):
-            if file in wheel.namelist():
-                yield from _doings(file, wheel.read(file))
+            if file in files:
+                yield from _doings(file, files[file])
 
 
 def _entry_modules(wheel: zipfile.ZipFile) -> list[str]:
