@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextvars import Context
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -197,6 +198,34 @@ async def test_a_change_of_keys_killed_at_any_step_loses_nothing(
     said, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
     assert json.loads(said) == {"steps": 40}
+
+
+@pytest.mark.promise("keys-change-online")
+async def test_a_key_is_not_dropped_under_who_seals_with_it(
+    opened: Database, upkeep: Upkeep, two_tenants: TwoTenants, tmp_path: Path
+) -> None:
+    """Sealed before a change of data keys and stored after it, a secret opens; its key goes with the next rewrap."""
+    tenant_id, vault = two_tenants.a.tenant_id, again(tmp_path)
+    name = SecretName(tenant_id=tenant_id, owner_kind="tool", owner_id="late", name="n", version=1)
+
+    async def change() -> int:
+        await upkeep.renew_data_keys(tenant_id)
+        return (await upkeep.rewrap()).dropped
+
+    async with opened.tenant(tenant_id) as con:
+        sealed = await vault.seal(con, name, "kept")
+        # In a context of its own, as somebody else has it: sessions of two tenants do not nest.
+        dropped = await asyncio.create_task(change(), context=Context())
+        assert dropped == 1  # that of webhook secrets
+        await put_secret(
+            con, tenant_id, SealedSecret(owner_kind="tool", owner_id="late", name="n", version=1, sealed=sealed)
+        )
+    done = await upkeep.rewrap()
+    assert (done.resealed, done.dropped) == (1, 1)
+    async with opened.tenant(tenant_id) as con:
+        (kept,) = await newest_secrets(con, "tool", "late")
+    await vault.prepare(opened, tenant_id, [kept.sealed])
+    assert vault.open(name, kept.sealed) == "kept"
 
 
 async def test_a_secret_that_does_not_open_is_named_and_left(

@@ -68,9 +68,9 @@ async def installation(con: Connection) -> UUID:
 
 
 async def current(con: Connection, purpose: Purpose) -> StoredKey | None:
-    """Return the key new secrets are sealed under, inside the caller's tenant session."""
+    """Return the key new secrets are sealed under, inside the caller's tenant session; it stays until that ends."""
     row = await con.fetchrow(
-        f"select {_COLUMNS} from data_key where purpose = $1 and state = 'current'",  # noqa: S608 - constant
+        f"select {_COLUMNS} from data_key where purpose = $1 and state = 'current' for key share",  # noqa: S608 - constant
         purpose,
     )
     return StoredKey(**dict(row)) if row else None
@@ -204,12 +204,20 @@ async def reseal(con: Connection, secret: SealedSecret, sealed: bytes) -> bool:
 
 
 async def drop_retired(con: Connection) -> int:
-    """Delete the retiring keys that no secret is sealed under, inside the caller's tenant session."""
+    """Delete the retiring keys that no secret is sealed under, inside the caller's tenant session.
+
+    One that somebody seals with at this moment is left.
+    """
+    idle = await con.fetch("select purpose, version from data_key where state = 'retiring' for update skip locked")
+    # A statement of its own: it sees what was sealed by those who let go of a key just now.
     rows = await con.fetch(
-        "delete from data_key k where k.state = 'retiring' and not exists ("
+        "delete from data_key k using unnest($1::text[], $2::integer[]) as idle(purpose, version) "
+        "where k.purpose = idle.purpose and k.version = idle.version and not exists ("
         "select 1 from secret s where s.tenant_id = k.tenant_id and s.purpose = k.purpose "
         "and s.key_version = k.version) and not exists ("
-        "select 1 from factors_by_key() f where k.purpose = 'login' and f.key_version = k.version) returning k.version"
+        "select 1 from factors_by_key() f where k.purpose = 'login' and f.key_version = k.version) returning k.version",
+        [row["purpose"] for row in idle],
+        [row["version"] for row in idle],
     )
     return len(rows)
 
