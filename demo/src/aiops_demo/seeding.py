@@ -12,6 +12,7 @@ import io
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +20,9 @@ from typing import Any
 
 from aiops_core.plugins import PluginManager, load_plugins
 from aiops_demo.cast import BACK_TO, Player, config_for
+
+WORKER_SECONDS = 60.0
+LOOK_SECONDS = 0.2
 
 
 class StepFailed(Exception):
@@ -57,7 +61,6 @@ def set_up(player: Player, url: str, token: str, llm: dict[str, Any] | None) -> 
         ("connections", "create", "--tenant", player.slug, "--name", "demo", "--tool", player.ticketing_tool, *hosts),
         config_for(player.ticketing_tool, url, token),
     )
-    say(player, aiops("connections", "test", connection["connection_id"], "--tenant", player.slug).strip())
     if llm:
         aiops("providers", "allow", "demo-llm", "--title", "The demo's LLM", "--address", llm["api_base"])
         config = {"models": [llm]}
@@ -72,7 +75,24 @@ def set_up(player: Player, url: str, token: str, llm: dict[str, Any] | None) -> 
         aiops("users", "create", user["email"], "--tenant", slug, "--role", user["role"], "--json")
         for user in player.profile["users"]
     ]
+    say(player, tested(aiops, connection["connection_id"], slug))
     return {"tenant": tenant, "connection": connection, "users": people}
+
+
+def tested(aiops: Commands, connection_id: str, slug: str) -> str:
+    """Have the connection tested by the worker, which starts at the same time and may not be there yet.
+
+    Raises:
+        StepFailed: The test fails, or no worker was there in time.
+    """
+    end = time.monotonic() + WORKER_SECONDS
+    while True:
+        try:
+            return str(aiops("connections", "test", connection_id, "--tenant", slug)).strip()
+        except StepFailed:
+            if time.monotonic() > end:
+                raise
+        time.sleep(LOOK_SECONDS)
 
 
 def _with_config(aiops: Commands, command: Sequence[str], config: dict[str, Any], *, as_json: bool = True) -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.databases import DatabaseUrls
+from tests.support.probing import probing_worker
 
 from aiops_host.cli.main import main
 from aiops_host.trust.vault import create_key_file
@@ -36,3 +37,10 @@ def aiops(
         return json.loads(printed.out) if "--json" in arguments else printed.out
 
     return run
+
+
+@pytest.fixture
+def worker(aiops: Aiops, database: DatabaseUrls, tmp_path: Path) -> Iterator[None]:
+    """What of a worker makes tests, beside the commands."""
+    with probing_worker(database, tmp_path / "key"):
+        yield

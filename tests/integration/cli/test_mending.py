@@ -61,13 +61,15 @@ def stored(database: DatabaseUrls, statement: str) -> Any:
     return run_apart(work())
 
 
+@pytest.mark.usefixtures("worker")
 def test_mended_credentials_let_a_connection_go_on(
     aiops: Aiops, tmp_path: Path, refused: dict[str, Any], database: DatabaseUrls
 ) -> None:
     """The new token is sealed and tested, the rest and the webhook's address stay, and the pause ends."""
     secret = stored(database, "select sealed from secret where owner_kind = 'endpoint'")
     said = aiops("connections", "set", "desk", "--tenant", "acme", "--config", written(tmp_path, api_token=TOKEN))
-    assert "is changed and goes on\n" in said
+    assert " is changed\nok: Connected to " in said
+    assert said.endswith("The connection was paused and goes on.\n")
     (listed,) = aiops(*ONE)
     changed = {"state": "active", "state_reason": None, "account_id": listed["account_id"]}
     assert listed == {**refused, **changed}
@@ -76,6 +78,7 @@ def test_mended_credentials_let_a_connection_go_on(
     assert stored(database, "select sealed from secret where owner_kind = 'endpoint'") == secret
 
 
+@pytest.mark.usefixtures("worker")
 def test_credentials_that_are_still_refused_leave_it_paused(
     aiops: Aiops, tmp_path: Path, refused: dict[str, Any]
 ) -> None:
@@ -85,11 +88,22 @@ def test_credentials_that_are_still_refused_leave_it_paused(
     assert aiops(*ONE) == [refused]
 
 
+@pytest.mark.usefixtures("worker")
 def test_what_a_person_paused_stays_paused(aiops: Aiops, tmp_path: Path, refused: dict[str, Any]) -> None:
     """New credentials end no pause that a person made."""
     aiops("connections", "pause", "desk", "--tenant", "acme")
     aiops("connections", "set", "desk", "--tenant", "acme", "--config", written(tmp_path, api_token=TOKEN))
     assert aiops(*ONE)[0]["state"] == "paused"
+
+
+def test_without_a_worker_the_change_is_kept_and_untested(
+    aiops: Aiops, tmp_path: Path, refused: dict[str, Any], database: DatabaseUrls
+) -> None:
+    """The command says what to start and ends with 1; the connection stays as it was, with the new credentials."""
+    command = ("connections", "set", "desk", "--tenant", "acme", "--config", written(tmp_path, api_token=TOKEN))
+    assert "start `aiops worker`" in aiops(*command, code=1)
+    assert stored(database, "select config_version from connection") == 2
+    assert aiops(*ONE) == [refused]
 
 
 @pytest.mark.usefixtures("refused")

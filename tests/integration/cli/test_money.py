@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from tests.integration.cli.conftest import Aiops
 from tests.integration.cli.test_commands import stored_bytes
-from tests.support.databases import DatabaseUrls
+from tests.support.databases import DatabaseUrls, run_apart
+from tests.support.probing import alive
 
-from aiops_host.cli import providers as command
+from aiops_host.cli import asking
 
 KEY = "canary-key-1414"
 
@@ -40,6 +41,7 @@ def test_the_catalogue(aiops: Aiops) -> None:
     assert {"provider.allow", "provider.price"} <= set(acts)
 
 
+@pytest.mark.usefixtures("worker")
 def test_a_key_by_command(aiops: Aiops, key: Path, database: DatabaseUrls) -> None:
     """A key is sealed, listed by its models and never shown; dropped, nothing is left of it."""
     aiops("tenants", "create", "acme")
@@ -59,14 +61,28 @@ def test_a_key_by_command(aiops: Aiops, key: Path, database: DatabaseUrls) -> No
     assert "no key for openai" in aiops("providers", "test", "openai", "--tenant", "acme", code=1).lower()
 
 
-def test_without_a_worker_it_is_said(aiops: Aiops, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key nobody can try is not used, and the command asks whether a worker is running."""
-    monkeypatch.setattr(command, "TEST_SECONDS", 0.2)
+def test_without_a_worker_no_key_is_taken(aiops: Aiops, key: Path, database: DatabaseUrls) -> None:
+    """A key nobody can try is not stored, and the command says what to start."""
     aiops("tenants", "create", "acme")
     said = aiops("providers", "set", "openai", "--tenant", "acme", "--models", "m", "--key-file", key, code=1)
-    assert "No worker answered in time; is one running?" in said
-    (held,) = aiops("providers", "keys", "--tenant", "acme", "--json")
-    assert held["state"] == "trying"
+    assert "No worker is running" in said
+    assert aiops("providers", "keys", "--tenant", "acme", "--json") == []
+    assert KEY.encode() not in stored_bytes(database)
+
+
+def test_a_key_no_worker_answers_for_waits(
+    aiops: Aiops, key: Path, monkeypatch: pytest.MonkeyPatch, database: DatabaseUrls
+) -> None:
+    """Its test stays for the next worker; a test of a key in use is taken back."""
+    aiops("tenants", "create", "acme")
+    models = ("--tenant", "acme", "--models", "m", "--key-file", key)
+    aiops("providers", "set", "anthropic", *models, "--untested")
+    run_apart(alive(database))
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.2)
+    for command in (("set", "openai", *models), ("test", "anthropic", "--tenant", "acme")):
+        assert "No worker answered in time" in aiops("providers", *command, code=1)
+    held = {view["name"]: view["test"] for view in aiops("providers", "keys", "--tenant", "acme", "--json")}
+    assert (held["openai"]["state"], held["anthropic"]) == ("queued", None)
 
 
 def test_budgets_and_usage_by_command(aiops: Aiops) -> None:

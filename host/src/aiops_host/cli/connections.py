@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import click
 import msgspec
@@ -15,6 +14,7 @@ from aiops_host.cli.program import EXIT_PROBLEM, as_json, opened, print_json, pr
 from aiops_host.settings import read_settings
 
 if TYPE_CHECKING:
+    from aiops_host.data.probes import ProbeView
     from aiops_host.trust.connections import CreatedConnection
 
 tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose connection it is")
@@ -94,7 +94,7 @@ def set_(called: str, slug: str, values: Sequence[str], config_file: Any) -> int
     """Change a connection's configuration or credentials.
 
     Fields left out stay, and so do the webhook's address and secret. Credentials have to be given again when any other
-    field changes. The connection is then tested, and goes on if its ticketing tool had refused it.
+    field changes. A worker then tests the connection, and it goes on if its ticketing tool had refused it.
 
     Put secrets into the JSON of --config rather than --set: other users of this machine can see a command line.
     """
@@ -112,19 +112,16 @@ def set_(called: str, slug: str, values: Sequence[str], config_file: Any) -> int
     registry = load_plugins(blocked=settings.blocked).registry
     vault = open_vault(settings, registry)
 
-    async def work() -> tuple[stored.ConnectionSummary, Any, bool]:
+    async def work() -> stored.ConnectionSummary:
         async with opened() as database:
             found = await connection_called(database, slug, called)
             tenant = await tenants.by_slug(database, slug)
             await change_config(database, vault, registry, (tenant.id, found.id), given, actor=operator())
-            health = await _tested(slug, found.id)
-            mended = health.status != "failed" and await stored.resume_mended(database, tenant.id, found.id)
-            return found, health, mended
+            return found
 
-    changed, health, mended = run_async(work)
-    click.echo(f"connection {changed.name} ({changed.id}) is changed{' and goes on' if mended else ''}")
-    click.echo(f"{health.status}: {health.detail}")
-    return EXIT_PROBLEM if health.status == "failed" else 0
+    changed = run_async(work)
+    click.echo(f"connection {changed.name} ({changed.id}) is changed")
+    return _told(run_async(lambda: _tested(slug, str(changed.id))))
 
 
 @connections.command("list")
@@ -153,34 +150,35 @@ def list_(slug: str, as_json: bool) -> None:
 @tenant_option
 @as_json
 def test(called: str, slug: str, as_json: bool) -> int:
-    """Ask the ticketing tool who we are.
+    """Have a worker ask the ticketing tool who we are.
 
-    Makes one authenticated read and says in a sentence what it showed; the exit code is 1 when it failed.
+    Makes one authenticated read and says in a sentence what it showed; the exit code is 1 when it failed, and when no
+    worker runs. A connection its ticketing tool had refused goes on when it succeeds.
     """
-    from aiops_host.cli.tooling import connection_called  # noqa: PLC0415 - as above
+    return _told(run_async(lambda: _tested(slug, called)), as_json=as_json)
 
-    async def work() -> Any:
-        async with opened() as database:
-            connection_id = (await connection_called(database, slug, called)).id
-        return await _tested(slug, connection_id)
 
-    health = run_async(work)
+async def _tested(slug: str, called: str) -> ProbeView:
+    from aiops_host.cli.asking import answer, check_for_workers  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.cli.tooling import connection_called  # noqa: PLC0415
+    from aiops_host.data import tenants  # noqa: PLC0415
+    from aiops_host.trust.audit import operator  # noqa: PLC0415
+    from aiops_host.trust.doors import Doorkeeper  # noqa: PLC0415
+
+    async with opened() as database:
+        found = await connection_called(database, slug, called)
+        tenant = await tenants.by_slug(database, slug)
+        await check_for_workers(database, tenant.id)
+        probe_id = await Doorkeeper(database, operator(), tenant.id).ask_for_test(found.id)
+        return await answer(database, tenant.id, probe_id)
+
+
+def _told(answered: ProbeView, *, as_json: bool = False) -> int:
     if as_json:
-        print_json(health)
+        print_json({"status": answered.state, "detail": answered.result})
     else:
-        click.echo(f"{health.status}: {health.detail}")
-    return EXIT_PROBLEM if health.status == "failed" else 0
-
-
-async def _tested(slug: str, connection_id: UUID) -> Any:
-    from aiops_host.cli.tooling import using_tool  # noqa: PLC0415 - the database is not needed for --help
-    from aiops_host.data import connections as stored  # noqa: PLC0415
-
-    async with using_tool(slug, connection_id) as (database, record, tool):
-        health = await tool.check_health()
-        if health.account_id and health.account_id != record.account_id:
-            await stored.set_account(database, record.tenant_id, connection_id, health.account_id)
-        return health
+        click.echo(f"{answered.state}: {answered.result}")
+    return 0 if answered.state == "ok" else EXIT_PROBLEM
 
 
 @connections.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from aiops_host.data.session import Database
     from aiops_host.trust.tenant_keys import Entering
 
-TEST_SECONDS = 90.0
 TRIED_AT_ONCE = "Use the key without trying it first"
 tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose key it is")
 key_option = click.option(
@@ -127,7 +126,8 @@ def price(name: str, model: str, per_input: float | None, per_output: float | No
 def set_(name: str, slug: str, models: str, endpoint: str | None, key_file: Any, untested: bool) -> int:
     """Enter a tenant's own key for the provider NAME.
 
-    A worker tries it with one small call; it is used once that went well, and until then an older one is.
+    A worker tries it with one small call; it is used once that went well, and until then an older one is. Where no
+    worker runs, nothing is stored.
     """
     return _enter(name, slug, models, (endpoint, key_file.read()), granted=False, untested=untested)
 
@@ -177,7 +177,7 @@ def test(name: str, slug: str, as_json: bool) -> int:
     from aiops_host.trust.tenant_keys import test_key  # noqa: PLC0415 - the database is not needed for --help
 
     async def work(database: Database, who: Entering) -> ProbeView:
-        return await _answered(database, who.tenant_id, await test_key(database, who, name))
+        return await _answered(database, who, lambda: test_key(database, who, name))
 
     return _told(_for_tenant(slug, work), as_json=as_json)
 
@@ -224,7 +224,7 @@ def _enter(name: str, slug: str, models: str, given: tuple[str | None, str], *, 
         if untested:
             await enter_untried(database, vault, who, name, new)
             return None
-        return await _answered(database, who.tenant_id, await enter_key(database, vault, who, name, new))
+        return await _answered(database, who, lambda: enter_key(database, vault, who, name, new), kept=True)
 
     answered = _for_tenant(slug, work, granted=granted)
     if answered is None:
@@ -241,10 +241,13 @@ def _told(answered: ProbeView, *, as_json: bool) -> int:
     return 0 if answered.state == "ok" else EXIT_PROBLEM
 
 
-async def _answered(database: Database, tenant_id: UUID, probe_id: UUID) -> ProbeView:
-    from aiops_host.data import probes  # noqa: PLC0415 - the database is not needed for --help
+async def _answered(
+    database: Database, who: Entering, ask: Callable[[], Awaitable[UUID]], *, kept: bool = False
+) -> ProbeView:
+    from aiops_host.cli.asking import answer, check_for_workers  # noqa: PLC0415 - the database is not needed for --help
 
-    return await probes.answered(database, tenant_id, probe_id, within=TEST_SECONDS)
+    await check_for_workers(database, who.tenant_id)
+    return await answer(database, who.tenant_id, await ask(), kept=kept)
 
 
 def _with_database(work: Callable[[Database], Coroutine[Any, Any, T]]) -> T:

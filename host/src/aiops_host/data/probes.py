@@ -3,7 +3,7 @@
 To add a kind of probe: write a function ``(workshop, tenant_id, target) -> Outcome`` in ``aiops_host.work`` and give it a
 name in ``aiops_host.work.probe_registry.KINDS``. Ask for one with :func:`ask` inside the session that stores what is to be
 tried, announce it with ``parts.wakes.announce(probes.WAKE, probe_id)`` after the commit, and let people read it with
-``GET /api/v1/probes/{id}``; a command waits with :func:`answered`.
+``GET /api/v1/probes/{id}``; a command waits with ``aiops_host.cli.asking``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class UnknownProbe(AiopsError):
 
 
 class ProbeUnanswered(AiopsError):
-    """No worker answered in time; is one running? See `aiops health`."""
+    """No worker answered in time; the workers' logs say what they do."""
 
 
 class ProbeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +132,17 @@ async def answered(database: Database, tenant_id: UUID, probe_id: UUID, *, withi
             return found
     except TimeoutError:
         raise ProbeUnanswered from None
+
+
+async def withdraw(database: Database, tenant_id: UUID, probe_id: UUID) -> None:
+    """Take back a probe that nobody waits for any more; one that is answered stays, and a worker's late answer is dropped."""
+    async with database.tenant(tenant_id) as con:
+        await con.execute(
+            "delete from probe where tenant_id = $1 and probe_id = $2 and state = any($3::text[])",
+            tenant_id,
+            probe_id,
+            list(OPEN),
+        )
 
 
 async def due(con: Connection, limit: int) -> Sequence[tuple[UUID, UUID]]:

@@ -32,7 +32,7 @@ class ConnectionKept(AiopsError):
 
 
 class TestRefused(AiopsError):
-    """The connection cannot be tested now."""
+    """The tenant is suspended, so no worker works for it; resume it to test."""
 
 
 class RotatedSecret(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,7 +149,7 @@ class Doorkeeper:
         async with self.database.tenant(self.tenant_id) as con:
             await stored.get(con, connection_id)
             if (await tenants.get(self.database, self.tenant_id)).state != "active":
-                raise TestRefused("The tenant is suspended, so no worker works for it; resume it to test.")
+                raise TestRefused
             probe_id = await probes.ask(con, self.tenant_id, PROBE, str(connection_id))
             await self._note(con, "connection.test", connection_id, {})
         return probe_id

@@ -283,8 +283,12 @@ class Dispatcher:
     async def watch(self) -> None:
         """Set the gauges every ``WATCH_SECONDS``."""
         while True:
-            await self._guarded(self._gauge())
+            await self.take_stock()
             await asyncio.sleep(WATCH_SECONDS)
+
+    async def take_stock(self) -> None:
+        """Say that this worker lives and set the gauges, once."""
+        await self._guarded(self._gauge())
 
     async def _gauge(self) -> None:
         busy, most = self.database.usage()

@@ -91,6 +91,7 @@ async def run_worker(
         )
         metrics.show_plugins(plugins.records)
         await workshop.warm_up()
+        await dispatcher.take_stock()
         gc.freeze()
         gc.set_threshold(*COLLECTED_AFTER)
         ready(dispatcher.worker)
