@@ -121,6 +121,12 @@ PROMISES: Mapping[str, Promise] = {
         "Whoever owns the database can write a whole chain anew; a head noted elsewhere shows it. "
         "A process that is killed loses the decryptions of its last second.",
     ),
+    "logins-in-the-trail": Promise(
+        "Each login, and each refused one with whom it was tried for, from where and why, is in the audit trail; what was "
+        "typed is not.",
+        "Like refusals are counted in two entries a minute, and a flood's beyond ten kinds in one; a process that is killed "
+        "loses the counts of its last minute. Refused API tokens and ended sessions are not in it.",
+    ),
     "model-has-no-hands": Promise(
         "Whatever a ticket makes a model say, it reads no other tenant, calls no tool and writes no link or claimed deed.",
         "What the model says about the ticket itself may be wrong or rude; the note is internal and says what wrote it.",

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 from uuid import UUID
 
 import httpx
@@ -15,7 +16,8 @@ from tests.support.keys import make_vault
 from tests.support.postbox import postbox_plugins, sign
 
 from aiops_core import PluginManager
-from aiops_host.data import people
+from aiops_host.data import audit, people
+from aiops_host.data.audit import PLATFORM, AuditFilters
 from aiops_host.data.people import TenantRole
 from aiops_host.data.session import Database
 from aiops_host.data.wakeup import DueIds
@@ -175,8 +177,20 @@ async def staff(two_tenants: TwoTenants, opened: Database) -> Staff:
 async def _with_session(opened: Database, number: int, roles: dict[UUID, TenantRole]) -> dict[str, str]:
     email = f"person-{number}@example.com"
     user_id = await people.put_user(opened, email, "no password", platform_admin=not roles, roles=roles)
-    await people.open_session(opened, token_hash(email), user_id, timedelta(hours=1))
+    async with opened.role("app") as con:
+        await people.open_session(con, token_hash(email), user_id, timedelta(hours=1))
     return {"Authorization": f"Bearer {email}"}
+
+
+async def refused_logins(http: httpx.AsyncClient, opened: Database) -> list[tuple[str, str, str, int]]:
+    """Have the host of a client write what it refused; return person, way, reason and how often, in their order."""
+    app = cast("Any", http)._transport.app
+    await app.dependencies["parts"].dependency().sessions.refused.flush(opened, everything=True)
+    page = await audit.list_(opened, PLATFORM, AuditFilters(act="login.refuse"), limit=200)
+    assert (await audit.check(opened, PLATFORM)).broken is None
+    assert {(entry.actor_kind, entry.actor) for entry in page.items} <= {("stranger", "")}
+    facts = [(entry.subject, entry.details) for entry in reversed(page.items)]
+    return [(subject, said["way"], said["why"], int(said["times"])) for subject, said in facts]
 
 
 async def bearer(http: httpx.AsyncClient, email: str) -> dict[str, str]:

@@ -32,7 +32,8 @@ async def status(http: httpx.AsyncClient, headers: dict[str, str]) -> int:
 async def again(opened: Database, who: str, headers: dict[str, str]) -> None:
     """Give somebody a session with the token they had."""
     token = headers["Authorization"].removeprefix("Bearer ")
-    await people.open_session(opened, token_hash(token), UUID(who), timedelta(hours=1))
+    async with opened.role("app") as con:
+        await people.open_session(con, token_hash(token), UUID(who), timedelta(hours=1))
 
 
 async def acts(opened: Database, chain: UUID, act: str) -> list[tuple[str, str, dict[str, str]]]:
@@ -183,7 +184,8 @@ async def test_a_person_who_is_kept_out_comes_in_by_no_door(
     who = (await ids(http, staff.admin_a))["person-1@example.com"]
     await http.put(f"{PEOPLE}/{who}", headers=staff.platform, json={"active": False})
     assert (await status(http, staff.technician_a), await status(http, by_token)) == (401, 401)
-    assert await people.open_session(opened, b"new", UUID(who), timedelta(hours=1)) is None
+    async with opened.role("app") as con:
+        assert await people.open_session(con, b"new", UUID(who), timedelta(hours=1)) is None
     assert [m["active"] for m in (await http.get(MEMBERS, headers=staff.admin_a)).json()["items"]][1] is False
     await http.put(f"{PEOPLE}/{who}", headers=staff.platform, json={"active": True})
     assert await status(http, by_token) == 200

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from argon2 import PasswordHasher
 from joserfc.jwk import ECKey, RSAKey
-from tests.integration.web.conftest import PASSWORD, Bell, Staff
+from tests.integration.web.conftest import PASSWORD, Bell, Staff, refused_logins
 from tests.support.databases import TwoTenants
 from tests.support.provider import CLIENT, SECRET, Provider, running_provider
 from tests.support.waiting import wait_for
@@ -224,12 +224,15 @@ async def test_new_keys_of_the_provider_are_fetched(http: httpx.AsyncClient, pro
 
 
 @pytest.mark.promise("provider-trusted-for-its-word")
-async def test_a_stranger_is_told_to_ask_for_an_invitation(http: httpx.AsyncClient, staff: Staff) -> None:
-    """Who is neither known nor invited does not come in, though the provider vouches for them."""
+async def test_a_stranger_is_told_to_ask_for_an_invitation(
+    http: httpx.AsyncClient, staff: Staff, opened: Database
+) -> None:
+    """Who is neither known nor invited does not come in, though the provider vouches for them; nobody is named for it."""
     answer = await log_in(http)
     assert (answer.status_code, answer.json()["code"]) == (401, "not-invited")
     page = (await http.get("/api/v1/people", headers=staff.platform)).json()
     assert ANNA not in [p["email"] for p in page["items"]]
+    assert await refused_logins(http, opened) == [("", "oidc", "not-invited", 1)]
 
 
 async def test_an_invited_person_comes_in_without_a_password(http: httpx.AsyncClient, staff: Staff) -> None:
@@ -267,19 +270,22 @@ async def test_a_password_somebody_else_chose_goes_with_the_proof(http: httpx.As
 
 
 @pytest.mark.usefixtures("anna")
-async def test_an_address_given_to_somebody_else_opens_nothing(http: httpx.AsyncClient, provider: Provider) -> None:
+async def test_an_address_given_to_somebody_else_opens_nothing(
+    http: httpx.AsyncClient, provider: Provider, opened: Database
+) -> None:
     """Once bound to the provider's name for a person, the account is theirs: a new owner of the address is refused."""
     assert (await log_in(http)).status_code == 200
     provider.claims = {**provider.claims, "sub": "0815"}
     answer = await log_in(http)
     assert (answer.status_code, answer.json()["code"]) == (401, "not-invited")
+    assert await refused_logins(http, opened) == [(ANNA, "oidc", "not-theirs", 1)]
     provider.claims = {"sub": "4711", "email": "anna.new@a.example", "email_verified": True}
     renamed = await log_in(http)
     assert (await me(http, renamed))["email"] == ANNA
 
 
 @pytest.mark.usefixtures("anna")
-async def test_a_person_who_is_kept_out_stays_out(http: httpx.AsyncClient, staff: Staff) -> None:
+async def test_a_person_who_is_kept_out_stays_out(http: httpx.AsyncClient, staff: Staff, opened: Database) -> None:
     """Before and after the first login through the provider."""
     found = (await http.get("/api/v1/people", headers=staff.platform)).json()["items"]
     path = f"/api/v1/people/{next(p['user_id'] for p in found if p['email'] == ANNA)}"
@@ -288,6 +294,7 @@ async def test_a_person_who_is_kept_out_stays_out(http: httpx.AsyncClient, staff
         assert (await log_in(http)).status_code == 401
         await http.put(path, headers=staff.platform, json={"active": True})
         assert (await log_in(http)).status_code == 200
+    assert await refused_logins(http, opened) == [(ANNA, "oidc", "deactivated", 2)]
 
 
 @pytest.mark.usefixtures("anna")

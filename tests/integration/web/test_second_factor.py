@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import pytest
 from litestar import Litestar
-from tests.integration.web.conftest import PASSWORD, Bell, Staff
+from tests.integration.web.conftest import PASSWORD, Bell, Staff, refused_logins
 from tests.support.databases import DatabaseUrls, TwoTenants, execute_as_superuser
 
 from aiops_core import PluginManager
@@ -115,13 +115,14 @@ async def test_a_wrong_password_never_asks_for_a_code(http: httpx.AsyncClient) -
         assert (refused.status_code, refused.json()["code"]) == (401, "login-refused")
 
 
-async def test_guessed_codes_lock_the_person(http: httpx.AsyncClient) -> None:
-    """Five wrong codes lock as five wrong passwords do, and the right one is refused then."""
+async def test_guessed_codes_lock_the_person(http: httpx.AsyncClient, opened: Database) -> None:
+    """Five wrong codes lock as five wrong passwords do, the right one is refused then, and all of it is in the trail."""
     secret, _ = await enrol(http, await session(http))
     for _ in range(5):
         await log_in(http, code_of(secret, 7))
     locked = await log_in(http, code_of(secret))
     assert (locked.status_code, locked.json()["code"]) == (401, "login-refused")
+    assert await refused_logins(http, opened) == [(EMAIL, "password", "code", 5), (EMAIL, "password", "locked", 1)]
 
 
 async def test_a_recovery_code_opens_once(http: httpx.AsyncClient) -> None:

@@ -141,19 +141,18 @@ async def count_failure(database: Database, user_id: UUID) -> None:
 
 
 async def open_session(
-    database: Database, token_hash: bytes, user_id: UUID, lifetime: timedelta, origin: Origin = NOWHERE
+    con: Connection, token_hash: bytes, user_id: UUID, lifetime: timedelta, origin: Origin = NOWHERE
 ) -> datetime | None:
     """Start a session, forget failed logins, and return when the session ends; ``None`` for who was deactivated."""
-    async with database.role("app") as con:
-        ends: datetime | None = await con.fetchval(
-            "select session_open($1, $2, $3, $4, $5, $6)",
-            token_hash,
-            user_id,
-            lifetime,
-            origin.method,
-            origin.address,
-            origin.agent,
-        )
+    ends: datetime | None = await con.fetchval(
+        "select session_open($1, $2, $3, $4, $5, $6)",
+        token_hash,
+        user_id,
+        lifetime,
+        origin.method,
+        origin.address,
+        origin.agent,
+    )
     return ends
 
 

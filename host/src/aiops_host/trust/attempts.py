@@ -50,7 +50,7 @@ class Attempts:
         Raises:
             TooManyAttempts: It has failed too often; says when the oldest failure is forgotten.
         """
-        failures = self._failures.get(_line_of(address))
+        failures = self._failures.get(line_of(address))
         if not failures:
             return
         now = self._clock()
@@ -63,14 +63,14 @@ class Attempts:
         """Count a failure."""
         if self._exempt(address):
             return
-        line = _line_of(address)
+        line = line_of(address)
         self._failures.setdefault(line, deque(maxlen=self._most)).append(self._clock())
         self._failures.move_to_end(line)
         if len(self._failures) > MAX_ADDRESSES:
             self._failures.popitem(last=False)
 
 
-def _line_of(address: str) -> str:
+def line_of(address: str) -> str:
     """Return what stands for whoever has many addresses: of IPv6 the /64 that one line is given."""
     try:
         found = ip_address(address)

@@ -71,21 +71,20 @@ async def record(
 
     Args:
         where: The connection of the act's own transaction, so that neither is there without the other. A tenant's
-            session may write into its own trail and the platform's. A :class:`Database` for what changes no row, such
-            as a refused login.
+            session may write into its own trail and the platform's. A :class:`Database` for what changes no row.
         tenant_id: Whose act it is; ``None`` for the platform's.
         actor: Who did it.
         act: What was done, as ``noun.verb``: ``connection.change``.
         subject: What it was done to, by id or name.
         details: What else helps to understand it. Never a secret, never a ticket's text.
     """
-    entry = _entry(actor, act, subject, details or {})
+    new = entry(actor, act, subject, details or {})
     chain = tenant_id or PLATFORM
     if isinstance(where, Database):
         async with where.tenant(chain) as con:
-            head = await stored.append(con, chain, [entry])
+            head = await stored.append(con, chain, [new])
     else:
-        head = await stored.append(where, chain, [entry])
+        head = await stored.append(where, chain, [new])
     _tell(chain, act, head)
 
 
@@ -163,10 +162,11 @@ class Decryptions:
 
     def _entry(self, opened: Opened, times: int) -> NewEntry:
         facts = {"name": opened.name, "version": str(opened.version), "times": str(times)}
-        return _entry(self._actor, "secret.decrypt", f"{opened.owner_kind}:{opened.owner_id}", facts)
+        return entry(self._actor, "secret.decrypt", f"{opened.owner_kind}:{opened.owner_id}", facts)
 
 
-def _entry(actor: Actor, act: str, subject: str, details: Mapping[str, str]) -> NewEntry:
+def entry(actor: Actor, act: str, subject: str, details: Mapping[str, str]) -> NewEntry:
+    """Return an entry as it is stored; see :func:`record`."""
     facts = {_text(name): _text(value) for name, value in details.items()}
     return NewEntry(
         actor.kind, _text(actor.name), _text(actor.id), act, _text(subject), msgspec.json.encode(facts).decode()

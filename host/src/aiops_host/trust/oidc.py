@@ -11,19 +11,19 @@ import hashlib
 import hmac
 import secrets
 from urllib.parse import urlencode, urlsplit
-from uuid import UUID
 
 import msgspec
 
 from aiops_core.errors import AiopsError, ConfigInvalid
 from aiops_host.data import people
 from aiops_host.data.audit import PLATFORM
-from aiops_host.data.people import Origin
+from aiops_host.data.people import Bound, Candidate, Origin
 from aiops_host.data.session import Database
 from aiops_host.settings import Settings
 from aiops_host.trust import audit
 from aiops_host.trust.identity import Claims, IdentityProvider, ProviderRefused, secure
 from aiops_host.trust.links import Links
+from aiops_host.trust.refused_logins import Why
 from aiops_host.trust.sessions import LoggedIn, Sessions
 
 SCOPES = "openid email"
@@ -86,27 +86,37 @@ class Oidc:
             ProviderAway: The provider does not answer.
             NotInvited: Nobody has the address, and nobody invited it; or the person is kept out.
         """
-        if not hmac.compare_digest(state.encode(), _derived(attempt, "state").encode()):
-            raise ProviderRefused("This login was not begun in this browser, or long ago; begin anew.")
-        claims = await self.provider.redeem(
-            code, verifier=_derived(attempt, "verifier"), nonce=_derived(attempt, "nonce")
-        )
-        return await self._sessions.open(await self._person(claims), origin)
+        try:
+            claims = await self._redeemed(attempt, state, code)
+        except ProviderRefused:
+            self._sessions.refused.note("oidc", "provider", origin.address)
+            raise
+        who = await self._person(claims, origin.address)
+        return await self._sessions.open(who.user_id, who.email, origin)
 
     async def aclose(self) -> None:
         """Close the connections to the provider."""
         await self.provider.aclose()
 
-    async def _person(self, claims: Claims) -> UUID:
+    async def _redeemed(self, attempt: str, state: str, code: str) -> Claims:
+        if not hmac.compare_digest(state.encode(), _derived(attempt, "state").encode()):
+            raise ProviderRefused("This login was not begun in this browser, or long ago; begin anew.")
+        return await self.provider.redeem(
+            code, verifier=_derived(attempt, "verifier"), nonce=_derived(attempt, "nonce")
+        )
+
+    async def _person(self, claims: Claims, address: str) -> Bound:
         found = await self._bound(claims)
-        if found is None and await people.candidate(self._database, claims.email) is None:
+        known = None if found else await people.candidate(self._database, claims.email)
+        if found is None and known is None:
             await self._links.accept_proven(claims.email)
             found = await self._bound(claims)
         if found is None:
+            self._sessions.refused.note("oidc", _why(known), address, known.email if known else "")
             raise NotInvited
         return found
 
-    async def _bound(self, claims: Claims) -> UUID | None:
+    async def _bound(self, claims: Claims) -> Bound | None:
         async with self._database.tenant(PLATFORM) as con:
             found = await people.bind_identity(con, self.provider.issuer, claims.subject, claims.email)
             if found is None:
@@ -117,7 +127,7 @@ class Oidc:
                 await audit.record(
                     con, tenant_id=None, actor=actor, act="person.bind", subject=found.email, details=details
                 )
-        return found.user_id
+        return found
 
 
 def make_oidc(settings: Settings, database: Database, sessions: Sessions, links: Links) -> Oidc | None:
@@ -139,6 +149,13 @@ def make_oidc(settings: Settings, database: Database, sessions: Sessions, links:
         redirect_uri=settings.dashboard_url + CALLBACK,
     )
     return Oidc(database, sessions, links, provider)
+
+
+def _why(known: Candidate | None) -> Why:
+    """Return why the provider's word lets nobody in."""
+    if known is None:
+        return "not-invited"
+    return "not-theirs" if known.active else "deactivated"
 
 
 def challenge(verifier: str) -> str:

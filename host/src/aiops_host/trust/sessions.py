@@ -16,8 +16,9 @@ from aiops_host.data.audit import PLATFORM
 from aiops_host.data.people import NOWHERE, Candidate, Origin, Person, SessionView
 from aiops_host.data.session import Database
 from aiops_host.trust import audit
-from aiops_host.trust.attempts import Attempts
+from aiops_host.trust.attempts import Attempts, TooManyAttempts
 from aiops_host.trust.passwords import Passwords
+from aiops_host.trust.refused_logins import RefusedLogins, Why
 
 TOKEN_BYTES = 32
 MAX_TOKEN_LENGTH = 64
@@ -77,6 +78,7 @@ class Sessions:
         self._factors = factors
         self.passwords = Passwords()
         self.attempts = attempts or Attempts(MAX_FAILURES)
+        self.refused = RefusedLogins()
 
     async def login(self, email: str, password: str, *, code: str | None = None, origin: Origin = NOWHERE) -> LoggedIn:
         """Open a session for who knows the password, and has the second factor where the person has one.
@@ -88,20 +90,21 @@ class Sessions:
             TooManyAttempts: The address failed too often.
         """
         who = await self.prove(email, password, code=code, address=origin.address)
-        return await self.open(who.user_id, origin)
+        return await self.open(who.user_id, who.email, origin)
 
     async def prove(self, email: str, password: str, *, code: str | None = None, address: str = "") -> Candidate:
         """Return the person whose email, password and code these are; raises as :meth:`login` does."""
         # The candidate is read inside, so that a burst of guesses cannot all pass before the first is counted.
         async with self.passwords.turn:
-            self.attempts.check(address)
+            self._check_address(address)
             who = await people.candidate(self._database, email.strip())
             matches = await self.passwords.match(who.password_hash if who else "", password)
             if who is None or who.locked or not who.active:
                 self.attempts.failed(address)
+                self.refused.note("password", _why(who), address, who.email if who else "")
                 raise LoginRefused
             if not matches:
-                await self._failed(who, address)
+                await self._failed(who, address, "password")
                 raise LoginRefused
             if who.second_factor:
                 await self._check_code(who, code, address)
@@ -115,25 +118,37 @@ class Sessions:
             TooManyAttempts: The address failed too often.
         """
         async with self.passwords.turn:
-            self.attempts.check(address)
+            self._check_address(address)
             who = await people.candidate(self._database, person.email)
             matches = await self.passwords.match(who.password_hash if who else "", password)
             if who is None or who.locked or not matches:
-                self.attempts.failed(address)
                 if who and not who.locked:
-                    await people.count_failure(self._database, who.user_id)
+                    await self._failed(who, address, "password")
+                else:
+                    self.attempts.failed(address)
+                    self.refused.note("password", _why(who), address, who.email if who else "")
                 raise LoginRefused("The password is wrong, or too many attempts failed; wait a moment and try again.")
 
-    async def open(self, user_id: UUID, origin: Origin = NOWHERE) -> LoggedIn:
-        """Open a session for a person whose word was taken; every session has an id of its own.
+    async def open(self, user_id: UUID, email: str, origin: Origin = NOWHERE) -> LoggedIn:
+        """Open a session for a person whose word was taken; every session has an id of its own, and stands in the trail.
 
         Raises:
             LoginRefused: They were deactivated.
         """
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        ends = await people.open_session(self._database, token_hash(token), user_id, self._lifetime, origin)
-        if ends is None:
-            raise LoginRefused
+        async with self._database.tenant(PLATFORM) as con:
+            ends = await people.open_session(con, token_hash(token), user_id, self._lifetime, origin)
+            if ends is None:
+                self.refused.note(origin.method, "deactivated", origin.address, email)
+                raise LoginRefused
+            await audit.record(
+                con,
+                tenant_id=None,
+                actor=audit.person(email, user_id),
+                act="login.accept",
+                subject=email,
+                details={"way": origin.method, "address": origin.address, "agent": origin.agent},
+            )
         return LoggedIn(token=token, expires_at=ends, user_id=user_id)
 
     async def logout(self, token: str) -> None:
@@ -189,18 +204,33 @@ class Sessions:
                 act="person.password",
                 subject=person.email,
             )
-        return await self.open(person.user_id, origin)
+        return await self.open(person.user_id, person.email, origin)
+
+    def _check_address(self, address: str) -> None:
+        try:
+            self.attempts.check(address)
+        except TooManyAttempts:
+            self.refused.note("password", "address", address)
+            raise
 
     async def _check_code(self, who: Candidate, code: str | None, address: str) -> None:
         if code is None:
             raise CodeNeeded
         if self._factors is None or not await self._factors.check(who.user_id, code):
-            await self._failed(who, address)
+            await self._failed(who, address, "code")
             raise CodeRefused
 
-    async def _failed(self, who: Candidate, address: str) -> None:
+    async def _failed(self, who: Candidate, address: str, why: Why) -> None:
         self.attempts.failed(address)
+        self.refused.note("password", why, address, who.email)
         await people.count_failure(self._database, who.user_id)
+
+
+def _why(who: Candidate | None) -> Why:
+    """Return why nobody's password helps here."""
+    if who is None:
+        return "unknown"
+    return "locked" if who.locked else "deactivated"
 
 
 def token_hash(token: str) -> bytes:

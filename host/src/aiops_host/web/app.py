@@ -231,7 +231,11 @@ def _closing(parts: Parts) -> Any:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         try:
-            async with in_use(parts.vault, parts.database, "host"), parts.departures.working():
+            async with (
+                in_use(parts.vault, parts.database, "host"),
+                parts.departures.working(),
+                parts.sessions.refused.writing(parts.database),
+            ):
                 yield
         finally:
             await parts.receiver.remarks.close()
