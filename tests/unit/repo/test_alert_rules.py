@@ -41,3 +41,12 @@ def test_rules_are_about_metrics_that_exist() -> None:
     read = {name for line in expressions for name in METRIC.findall(re.sub(r"\{[^}]*\}|by \([^)]*\)", "", line))}
     assert {"queue_depth", "enhancement_requests_total", "aiops_intake_seconds_bucket"} <= read
     assert read - shown - OF_PROMETHEUS == set()
+
+
+def test_what_the_security_page_asks_to_alert_on_has_a_rule() -> None:
+    """Nobody has to write the alerts that the page leaves to the operator."""
+    (sentence,) = re.findall(r"Alerts on ([^.]+)\.", (FOLDER.parents[1] / "docs" / "security.md").read_text())
+    names = re.findall(r"`([a-z_]+)`", sentence)
+    assert "rls_self_check" in names
+    expressions = " ".join(re.findall(r"expr: (.+)", RULES.read_text()))
+    assert [name for name in names if not re.search(rf"\b{name}\b", expressions)] == []
