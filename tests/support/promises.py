@@ -176,6 +176,11 @@ PROMISES: Mapping[str, Promise] = {
         "Runs side by side never use more of a budget than it allows, and the note says when it is used up.",
         "A provider that charges for more tokens than were sent and allowed exceeds it by that much, once.",
     ),
+    "budget-mailed-once": Promise(
+        "With a mail server each administrator of a tenant gets one mail when a budget reaches 80 %, and one at its end.",
+        "Once per budget and period. A mail that a worker dies over is not sent again, one the mail server took without "
+        "saying so is; after six tries within half an hour it is given up.",
+    ),
     "failover": Promise(
         "When a provider fails the next one is asked; one that keeps failing is left out for that tenant and tried again.",
         "Each worker finds out for itself, and forgets when it ends.",

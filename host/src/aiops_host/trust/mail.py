@@ -1,4 +1,4 @@
-"""Mails with one-time links, over the operator's mail server."""
+"""Mails with one-time links and about budgets, over the operator's mail server."""
 
 from __future__ import annotations
 

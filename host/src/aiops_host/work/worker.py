@@ -21,9 +21,11 @@ from aiops_host.settings import Settings
 from aiops_host.trust.connections import SystemClock
 from aiops_host.trust.destinations import Destinations
 from aiops_host.trust.egress import GuardedHttp
+from aiops_host.trust.mail import make_mailer
 from aiops_host.trust.opening import in_use
 from aiops_host.trust.vault import Vault
 from aiops_host.watch.metrics import Metrics
+from aiops_host.work.budget_mails import BudgetMails
 from aiops_host.work.budget_watch import BudgetWatch
 from aiops_host.work.dispatch import Dispatcher
 from aiops_host.work.execute import Executor
@@ -50,6 +52,7 @@ async def run_worker(
     Raises:
         DatabaseDown: PostgreSQL did not answer within a minute of the start.
         RoleRefused: A database role has too many rights.
+        ConfigInvalid: The mail server's settings cannot work.
     """
     stopping = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -61,11 +64,7 @@ async def run_worker(
         metrics.rls_self_check.set(1)
         await stack.enter_async_context(in_use(vault, database, "worker"))
         metrics.show_pool(database.usage)
-        http = GuardedHttp.open(
-            Destinations.parse(settings.egress_private, settings.egress_ports),
-            connections=settings.slots * 2,
-            denied=lambda reason: metrics.egress_denied.labels(reason).inc(),
-        )
+        http = _http(settings, metrics)
         stack.push_async_callback(http.aclose)
         clock = SystemClock()
         workshop = Workshop(database=database, settings=settings, plugins=plugins, vault=vault, http=http, clock=clock)
@@ -90,14 +89,13 @@ async def run_worker(
             worker=own_name(),
         )
         metrics.show_plugins(plugins.records)
+        watches = _watches(settings, database, metrics)
         await workshop.warm_up()
         await dispatcher.take_stock()
-        gc.freeze()
-        gc.set_threshold(*COLLECTED_AFTER)
+        _collect_less()
         ready(dispatcher.worker)
         prober = Prober(workshop=workshop, worker=dispatcher.worker, every=settings.poll_interval)
-        watch = BudgetWatch(database, metrics)
-        await _work(settings, dispatcher, (prober, watch), stopping)
+        await _work(settings, dispatcher, (prober, *watches), stopping)
 
 
 def own_name() -> str:
@@ -105,8 +103,32 @@ def own_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
+def _http(settings: Settings, metrics: Metrics) -> GuardedHttp:
+    return GuardedHttp.open(
+        Destinations.parse(settings.egress_private, settings.egress_ports),
+        connections=settings.slots * 2,
+        denied=lambda reason: metrics.egress_denied.labels(reason).inc(),
+    )
+
+
+def _collect_less() -> None:
+    """Leave what is loaded by now out of every collection of garbage, and collect less often."""
+    gc.freeze()
+    gc.set_threshold(*COLLECTED_AFTER)
+
+
+def _watches(settings: Settings, database: Database, metrics: Metrics) -> list[BudgetWatch | BudgetMails]:
+    watches: list[BudgetWatch | BudgetMails] = [BudgetWatch(database, metrics)]
+    if (mailer := make_mailer(settings)) is not None:
+        watches.append(BudgetMails(database, mailer, settings.dashboard_url))
+    return watches
+
+
 async def _work(
-    settings: Settings, dispatcher: Dispatcher, beside: tuple[Prober, BudgetWatch], stopping: asyncio.Event
+    settings: Settings,
+    dispatcher: Dispatcher,
+    beside: tuple[Prober, *tuple[BudgetWatch | BudgetMails, ...]],
+    stopping: asyncio.Event,
 ) -> None:
     listener = None
     if settings.redis_url:
