@@ -10,6 +10,7 @@ import aiops_host.plugin
 from aiops_core.errors import AiopsError
 from aiops_host.settings import read_settings
 from aiops_host.watch.logs import configure
+from aiops_host.web import server
 from aiops_host.web.server import serve
 
 HEAVY = ("litellm", "langgraph", "panel", "arq", "bokeh", "openai")
@@ -22,6 +23,7 @@ def listening(host: str, port: int) -> None:
 
 def main() -> int:
     """Run the host, and answer a refused start as the program does."""
+    server.KEEP_ALIVE_SECONDS = int(os.environ.get("TEST_KEEP_ALIVE_SECONDS", server.KEEP_ALIVE_SECONDS))
     settings = read_settings()
     configure(settings.log_level)
     plugins = postbox_plugins()

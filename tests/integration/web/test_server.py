@@ -1,16 +1,19 @@
 """The host as a real process: slow senders, large heads, an orderly end, and refused starts."""
 
+import asyncio
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 from tests.support.databases import DatabaseUrls, TwoTenants, execute_as_superuser
@@ -23,6 +26,7 @@ from aiops_host.trust.vault import Vault, create_key_file
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 60.0
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @dataclass
@@ -118,6 +122,14 @@ def until_closed(connection: socket.socket) -> bytes:
     return received
 
 
+def answered(connection: socket.socket) -> bytes:
+    """Return the next answer, whose body is an object of JSON, or what came before the other side closed."""
+    received = b""
+    while not received.endswith(b"}") and (piece := connection.recv(65536)):
+        received += piece
+    return received
+
+
 STALLS = {
     "nothing": b"",
     "half a line": b"POST /webhooks/postbox/x HTT",
@@ -145,12 +157,65 @@ def test_a_line_between_two_requests_does_not_keep_a_connection(start: Start) ->
     """An empty line after an answered request, which begins no new one, does not hold the connection open."""
     host = start(TEST_READ_SECONDS="0.3")
     with host.connect() as idle:
-        idle.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
-        received = b""
-        while not received.endswith(b"}"):
-            received += idle.recv(65536)
+        idle.sendall(LIVE)
+        assert answered(idle)
         idle.sendall(b"\r\n")
         assert until_closed(idle) == b""
+
+
+@contextmanager
+def held_up(host: Host, seconds: float) -> Iterator[None]:
+    """Let the host's process run again only that long after the block, as on a machine that was paused."""
+    host.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+        time.sleep(seconds)
+    finally:
+        host.process.send_signal(signal.SIGCONT)
+
+
+def test_what_arrived_while_the_host_did_not_run_is_answered(start: Start) -> None:
+    """A request that is here when the host runs again has its answer, although every deadline passed meanwhile."""
+    host = start(TEST_READ_SECONDS="1", TEST_KEEP_ALIVE_SECONDS="1")
+    assert httpx.get(f"{host.url}/health/live").status_code == 200
+    with host.connect() as fresh, host.connect() as kept:
+        kept.sendall(LIVE)
+        assert answered(kept).startswith(b"HTTP/1.1 200 ")
+        with held_up(host, 1.5):
+            for connection in (fresh, kept):
+                connection.sendall(LIVE)
+        for connection in (fresh, kept):
+            assert answered(connection).startswith(b"HTTP/1.1 200 ")
+            assert until_closed(connection) == b""  # the deadlines hold as ever
+
+
+async def test_a_request_behind_another_has_its_time_when_it_is_its_turn(
+    start: Start, connection: CreatedConnection, database: DatabaseUrls
+) -> None:
+    """Its body is not read while the one before is worked on, and no answer to it comes first."""
+    host = start(TEST_READ_SECONDS="0.3")
+    whole, half = (_signed(connection, webhook_body(ticket)) for ticket in ("T-1", "T-2"))
+    observer = await asyncpg.connect(database.superuser)
+    try:
+        with host.connect() as sender:
+            async with observer.transaction():
+                await observer.execute("lock table delivery")
+                sender.sendall(whole + half[:-5])
+                await asyncio.sleep(1)
+            sender.sendall(half[-5:])
+            answers = b""
+            while answers.count(b"HTTP/1.1 ") < 2 or not answers.endswith(b"}"):
+                answers += (piece := await asyncio.to_thread(sender.recv, 65536))
+                assert piece, answers
+    finally:
+        await observer.close()
+    assert answers.count(b"HTTP/1.1 202 ") == 2
+
+
+def _signed(connection: CreatedConnection, body: bytes) -> bytes:
+    proof = sign(connection.webhook_secret, body)["x-postbox-signature"]
+    head = f"POST {connection.webhook_url} HTTP/1.1\r\nHost: x\r\nx-postbox-signature: {proof}\r\n"
+    return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
 @pytest.mark.promise("slow-senders")
@@ -170,16 +235,13 @@ def test_a_large_head_is_refused(start: Start) -> None:
 def test_a_stopping_host_answers_what_it_has_begun(start: Start, connection: CreatedConnection) -> None:
     """After SIGTERM a webhook in flight is still answered 202, new connections are refused, and the exit code is 0."""
     host = start()
-    body = webhook_body()
-    path = connection.webhook_url
-    proof = sign(connection.webhook_secret, body)["x-postbox-signature"]
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nx-postbox-signature: {proof}\r\nContent-Length: {len(body)}\r\n\r\n"
+    request = _signed(connection, webhook_body())
     with host.connect() as sender:
-        sender.sendall(head.encode() + body[:5])
+        sender.sendall(request[:-5])
         assert httpx.get(f"{host.url}/health/live").status_code == 200
         host.process.send_signal(signal.SIGTERM)
         _await_refusal(host)
-        sender.sendall(body[5:])
+        sender.sendall(request[-5:])
         answer = until_closed(sender)
     assert answer.startswith(b"HTTP/1.1 202 "), answer
     assert host.process.wait(PATIENCE) == 0

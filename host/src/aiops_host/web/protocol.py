@@ -11,12 +11,17 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD_BYTES = 32 * 1024
+LAST_LOOK_SECONDS = 0.25
 
 
 class DeadlineProtocol(HttpToolsProtocol):
     """Closes a connection whose request does not arrive in time, from its first byte to the end of its body.
 
     uvicorn waits for ever for a request that was begun, and takes heads of any size.
+
+    A loop that was held up, by a busy machine or a paused one, runs timers that fell due before it reads what arrived
+    meanwhile. No connection is therefore closed for a timer without one more look at it: a request that is here would be
+    thrown away without an answer.
     """
 
     read_seconds: ClassVar[float]
@@ -86,9 +91,19 @@ class DeadlineProtocol(HttpToolsProtocol):
             )
             self.transport.close()
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, unless the next look at it brings a request."""
+        self.timeout_keep_alive_task = self.loop.call_later(LAST_LOOK_SECONDS, super().timeout_keep_alive_handler)
+
     def _arm(self) -> None:
         self._disarm()
-        self._timer = self.loop.call_later(self.read_seconds, self._give_up)
+        self._timer = self.loop.call_later(self.read_seconds, self._look_once_more)
+
+    def _look_once_more(self) -> None:
+        if self.pipeline:  # it came behind another, and we do not read on until that one is answered
+            self._arm()
+        else:
+            self._timer = self.loop.call_later(LAST_LOOK_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         """Answer a body that stalls, unless an answer has begun; what is not even a head gets none."""
