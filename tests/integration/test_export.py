@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 from tests.support import rows
 from tests.support.databases import DatabaseUrls, TwoTenants
+from tests.support.interrupted import held
 from tests.support.keys import make_vault
 from tests.support.postbox import postbox_plugins
 
@@ -154,6 +155,32 @@ async def test_many_rows_come_page_by_page_in_little_memory(
         assert len(bundle.read("tenant-a/asset.jsonl").splitlines()) == 3000
         lines = bundle.read("tenant-a/delivery.jsonl").splitlines()
     assert len({json.loads(line)["delivery_id"] for line in lines}) == len(lines) == 60
+
+
+@pytest.mark.promise("export-whole")
+async def test_a_column_added_meanwhile_is_not_exported(
+    opened: Database, superuser: asyncpg.Connection, database: DatabaseUrls, two_tenants: TwoTenants
+) -> None:
+    """A migration adds a column, perhaps of secrets, while rows are read: nobody has looked at it, so it stays inside."""
+    tenant_id = two_tenants.a.tenant_id
+    await rows.fill(superuser, tenant_id, await rows.tables(superuser))
+    added = [f"alter table run add column newcomer text not null default '{CANARY}'"]
+    async with held(database.superuser, "run", then=added):
+        found = await exported(opened, tenant_id)
+    assert found["run"]
+    assert CANARY not in found["text"]
+
+
+@pytest.mark.promise("export-whole")
+async def test_a_tenant_whose_deletion_begins_meanwhile_has_no_archive(
+    opened: Database, database: DatabaseUrls, two_tenants: TwoTenants
+) -> None:
+    """Its rows go while they are read: an archive without some of them would look whole."""
+    tenant_id = two_tenants.a.tenant_id
+    gone = [f"update tenant set state = 'deleting' where tenant_id = '{tenant_id}'"]  # noqa: S608 - our own id
+    with pytest.raises(export.ExportBroken, match="is being deleted"):
+        async with held(database.superuser, "run", then=gone):
+            await exported(opened, tenant_id)
 
 
 async def test_a_tenant_on_its_way_out_is_not_exported(opened: Database, two_tenants: TwoTenants) -> None:

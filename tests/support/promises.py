@@ -146,7 +146,7 @@ PROMISES: Mapping[str, Promise] = {
     ),
     "export-whole": Promise(
         "An export holds every row of its tenant, nobody else's, and no secret in whatever form.",
-        "Rows that are written while it is made may be in it or not.",
+        "Rows that are written while it is made may be in it or not. One that breaks off is no archive: it does not open.",
     ),
     "suspension": Promise(
         "Nothing is taken up for a suspended tenant, and none of its webhooks is lost.",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from tests.integration.cli.conftest import Aiops
 from tests.support.databases import DatabaseUrls, run_apart
+from tests.support.interrupted import held
 
+from aiops_host.cli.archives import FileBroken, whole
 from aiops_host.data import refusals
 from aiops_host.data.refusals import Refusal
 from aiops_host.data.session import Database
@@ -58,6 +63,46 @@ def test_an_export_is_a_file_of_the_owner_s(aiops: Aiops, made: dict[str, Any], 
     for secret in (JIRA["api_token"], made["webhook_secret"]):
         assert secret not in text
     assert "File exists" in aiops("tenants", "export", "acme", "--to", archive, code=2)
+
+
+@pytest.mark.promise("export-whole")
+def test_an_export_that_breaks_off_leaves_no_file(
+    aiops: Aiops, made: dict[str, Any], database: DatabaseUrls, tmp_path: Path
+) -> None:
+    """PostgreSQL ends the session in the middle: an error says what to do, and no file could be taken for an archive."""
+    assert made
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    archive = folder / "acme.zip"
+
+    async def broken(*arguments: object) -> str:
+        async with held(database.superuser, "run", kill=True):
+            said: str = await asyncio.to_thread(aiops, "tenants", "export", "acme", *arguments, code=1)
+        return said
+
+    said = run_apart(broken("--to", archive))
+    assert "broke off in the table run" in said
+    assert "begin it anew" in said
+    assert list(folder.iterdir()) == []
+    assert "holds all rows of acme" in aiops("tenants", "export", "acme", "--to", archive)
+    assert list(folder.iterdir()) == [archive]
+
+
+def test_an_archive_has_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    """While it is written it has another; one that appears meanwhile is not overwritten, a full disk is explained."""
+    archive = tmp_path / "acme.zip"
+    with whole(archive) as file:
+        file.write(b"first")
+        assert not archive.exists()
+    assert archive.read_bytes() == b"first"
+    archive.unlink()
+    with pytest.raises(click.BadParameter, match="File exists"), whole(archive):
+        archive.write_bytes(b"somebody else's")
+    assert archive.read_bytes() == b"somebody else's"
+    archive.unlink()
+    with pytest.raises(FileBroken, match=r"nothing is left of it: No space left on device\."), whole(archive):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_tenant_is_deleted_by_who_types_its_slug(aiops: Aiops, made: dict[str, Any]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +10,7 @@ import click
 import msgspec
 
 from aiops_core.plugins import load_plugins
+from aiops_host.cli.archives import whole
 from aiops_host.cli.program import as_json, opened, print_json, print_table, run, run_async
 from aiops_host.settings import read_settings
 
@@ -125,7 +124,8 @@ def resume(slug: str) -> None:
 def export(slug: str, path: Path | None) -> None:
     """Write all rows of a tenant into a ZIP archive of JSON lines. Its secrets are left out.
 
-    Its last file, manifest.json, counts the rows of every table and names the columns that were left out.
+    Its last file, manifest.json, counts the rows of every table and names the columns that were left out. An export that
+    breaks off leaves no file; one written to stdout is then not whole and has no manifest.
     """
     from aiops_host.data import export as exporting  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.data import tenants as store  # noqa: PLC0415
@@ -137,8 +137,8 @@ def export(slug: str, path: Path | None) -> None:
     async def work() -> int:
         async with opened() as database:
             tenant = await store.by_slug(database, slug)
-            await note_export(database, operator(), tenant.id)
-            with _writing(target) as file:
+            with whole(target) as file:
+                await note_export(database, operator(), tenant.id)
                 size = 0
                 async for part in exporting.archive(database, tenant.id):
                     size += file.write(part)
@@ -182,16 +182,6 @@ def delete(slug: str, confirm: str | None) -> None:
 
 def _progress(table: str, rows: int) -> None:
     click.echo(f"{table}: {rows} rows", err=True)
-
-
-def _writing(target: Path) -> Any:
-    """Return a new file that only its owner reads, or stdout."""
-    if str(target) == "-":
-        return os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    try:
-        return os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-    except OSError as error:
-        raise click.BadParameter(f"{target}: {error.strerror}; name a new file with --to.") from None
 
 
 def _set_state(slug: str, state: Literal["active", "suspended"]) -> None:

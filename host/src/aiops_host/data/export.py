@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
+from aiops_core.errors import AiopsError
 from aiops_host.data import tenants
 from aiops_host.data.catalog import TenantTable, tenant_tables
-from aiops_host.data.session import Database
+from aiops_host.data.session import UNREACHABLE, Database, DatabaseBusy, DatabaseDown
 
 MOST_ROWS = 2000
 FIRST_ROWS = 100
@@ -37,8 +39,16 @@ OPEN_COLUMNS = frozenset(
 """Reviewed: columns that hold none, although their type or name might be a secret's."""
 
 SUSPICIOUS = ("secret", "password", "token", "sealed", "wrapped", "private", "hash", "salt")
+BROKEN = (DatabaseBusy, DatabaseDown, asyncpg.PostgresError, *UNREACHABLE)
 HARMLESS = ("integer", "bigint", "smallint", "boolean", "real", "double precision", "numeric", "timestamp", "date")
 """Types that hold no secret whatever the column is called: counts of tokens, times of passwords."""
+
+
+class ExportBroken(AiopsError):
+    """An export broke off.
+
+    Host: breaks the connection; the archive has no manifest and does not open.
+    """
 
 
 class TableCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,10 +88,9 @@ async def archive(database: Database, tenant_id: UUID) -> AsyncIterator[bytes]:
 
     Raises:
         UnknownTenant: There is no tenant of that id, or it is being deleted.
+        ExportBroken: PostgreSQL failed in the middle, or the tables or the tenant changed: what was yielded is no archive.
     """
-    tenant = await tenants.get(database, tenant_id)
-    if tenant.state == "deleting":
-        raise tenants.UnknownTenant(f"The tenant {tenant.slug} is being deleted.")
+    tenant = await _lasting(database, tenant_id)
     started = datetime.now(UTC)
     async with database.tenant(tenant_id) as con:
         tables = await tenant_tables(con)
@@ -91,12 +100,16 @@ async def archive(database: Database, tenant_id: UUID) -> AsyncIterator[bytes]:
         for table in sorted(tables, key=lambda t: t.name):
             rows = 0
             with bundle.open(f"{tenant.slug}/{table.name}.jsonl", "w", force_zip64=True) as member:
-                async for lines in _pages(database, tenant_id, table):
+                async for lines in _told(_pages(database, tenant_id, table), table):
                     rows += len(lines)
                     # Compressing a page takes tens of milliseconds, in which the host answers nobody.
                     await asyncio.to_thread(member.write, "".join(f"{line}\n" for line in lines).encode())
                     yield pipe.taken()
             counts.append(TableCount(table=table.name, rows=rows, left_out=left_out(table)))
+        try:
+            await _lasting(database, tenant_id)  # or rows went while they were read, and nobody would miss them
+        except (tenants.UnknownTenant, *BROKEN) as error:
+            raise _broken(f"at its end: {error}") from error
         manifest = Manifest(
             format=FORMAT,
             tenant_id=tenant_id,
@@ -108,6 +121,26 @@ async def archive(database: Database, tenant_id: UUID) -> AsyncIterator[bytes]:
         )
         bundle.writestr(f"{tenant.slug}/manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
     yield pipe.taken()
+
+
+async def _lasting(database: Database, tenant_id: UUID) -> tenants.TenantDetail:
+    tenant = await tenants.get(database, tenant_id)
+    if tenant.state == "deleting":
+        raise tenants.UnknownTenant(f"The tenant {tenant.slug} is being deleted.")
+    return tenant
+
+
+async def _told(pages: AsyncIterator[Sequence[str]], table: TenantTable) -> AsyncIterator[Sequence[str]]:
+    """Yield the pages; say of a failure where it was and what it means."""
+    try:
+        async for page in pages:
+            yield page
+    except BROKEN as error:
+        raise _broken(f"in the table {table.name}: {error}") from error
+
+
+def _broken(why: str) -> ExportBroken:
+    return ExportBroken(f"The export broke off {why.rstrip('.')}. It is not whole; begin it anew.")
 
 
 def _withheld(table: str, column: str, kind: str) -> bool:
@@ -161,7 +194,10 @@ def _page(table: TenantTable, *, first: bool) -> str:
     place = ", ".join(f"{name}::text" for name, _ in keys)
     beyond = ", ".join(f"${n}::text::{kind}" for n, (_, kind) in enumerate(keys, 4))
     where = "tenant_id = $1" if first else f"tenant_id = $1 and ({order}) > ({beyond})"
-    line = "to_jsonb(t)" + "".join(f" - '{name}'" for name in left_out(table))
+    hidden = left_out(table)
+    # By name: a column that is added meanwhile may hold a secret, and one that is missing is to be noticed.
+    shown = ", ".join(f't."{c.name}"' for c in table.columns if c.name not in hidden)
+    line = f"to_jsonb((select r from (select {shown}) r))"  # noqa: S608 - names from the catalog
     return f"""
         select line, place from (
             select line, place, number, sum(octet_length(line)) over (order by number) as size from (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -21,6 +23,8 @@ from aiops_host.web.access import InTenant, asks
 from aiops_host.web.audit import actor_of
 from aiops_host.web.parts import WithParts
 from aiops_host.web.problems import documented
+
+log = logging.getLogger(__name__)
 
 ERRORS = (400, 401, 403, 404, 503)
 AnyRequest = Request[Any, Any, Any]
@@ -99,7 +103,10 @@ async def resume_tenant(request: AnyRequest, parts: WithParts, chosen: InTenant)
     responses={
         200: ResponseSpec(
             data_container=bytes,
-            description="A ZIP archive: JSON lines per table, and manifest.json as its last file.",
+            description=(
+                "A ZIP archive: JSON lines per table, and manifest.json as its last file. An export that breaks off ends "
+                "with the connection, not with the last chunk; what arrived has no manifest and does not open."
+            ),
             media_type="application/zip",
             generate_examples=False,
         ),
@@ -113,10 +120,20 @@ async def export_tenant(request: AnyRequest, parts: WithParts, chosen: InTenant)
     await tenancy.note_export(parts.database, actor_of(request), chosen.tenant_id)
     name = f"{chosen.slug}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.zip"
     return Stream(
-        export.archive(parts.database, chosen.tenant_id),
+        _told(export.archive(parts.database, chosen.tenant_id)),
         media_type="application/zip",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
+
+
+async def _told(archive: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the archive; when it breaks off, so does the connection, without the end of the answer."""
+    try:
+        async for part in archive:
+            yield part
+    except export.ExportBroken as error:
+        log.error("an export broke off, and its connection with it: %s", error)
+        raise
 
 
 @delete(
