@@ -2,9 +2,14 @@
 
     python benchmarks/fuzz_webhooks.py --bodies 200000 --seed 1
 
-Bodies made by hypothesis go, signed rightly, to a Jira and a ServiceDesk Plus connection of one host process: values of
-any shape, real webhooks with parts replaced, deep nests, huge numbers, broken text and plain bytes. The last line printed
-is JSON; ``server_errors`` must be 0, and ``rss_growth_mb`` says whether memory leaked.
+Bodies go, signed rightly, to a Jira and a ServiceDesk Plus connection of one host process, over 16 connections with up to
+four requests on their way on each. Hypothesis makes their parts, ``bodies.py`` puts them together in another process, in
+ten kinds: JSON of any shape, and a real webhook with parts replaced, deeply nested, with doubled keys, cut off, with lone
+surrogates, mangled, in other encodings and as a form, and plain bytes.
+
+The last line printed is JSON. ``server_errors`` (answers of 500 and more), ``unanswered`` (connections the host broke
+although it had a whole request), ``given_up`` (bodies never answered) and ``lost`` (deliveries told by a 202 and not
+stored) must be 0, or the exit code is 1. ``rss_growth_mb`` says whether memory leaked.
 """
 
 from __future__ import annotations
@@ -13,21 +18,23 @@ import argparse
 import asyncio
 import hashlib
 import hmac
-import http.client
 import json
+import multiprocessing
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
-
 sys.path.insert(0, str(Path(__file__).parents[1]))  # so that it runs as a script too
 
-from benchmarks import stage
+from benchmarks import bodies, stage
+from benchmarks.bodies import Body
+from benchmarks.lines import Account, Feed, Line, Request
 
 from aiops_core import load_plugins
 from aiops_host.data import tenants
@@ -35,24 +42,11 @@ from aiops_host.data.session import Database
 from aiops_host.trust.connections import CreatedConnection, NewConnection, create_connection
 from aiops_host.trust.vault import Vault
 
-CHUNK = 2000
-SERVER_ERROR = 500
-JIRA: dict[str, Any] = {
-    "webhookEvent": "jira:issue_created",
-    "timestamp": 1_763_000_000_000,
-    "user": {"accountId": "5b10", "displayName": "Kim"},
-    "issue": {
-        "id": "10001",
-        "key": "OPS-1",
-        "fields": {"summary": "VPN drops", "description": "again", "updated": "2026-11-23T09:00:00.000+0000"},
-    },
-}
-SERVICEDESK: dict[str, Any] = {
-    "id": "20683",
-    "event": "created",
-    "subject": "No audio",
-    "last_updated_time": "1763000000000",
-}
+BATCH = 2000
+AHEAD = 3
+SAY_EVERY = 20_000
+LINES = 16
+WARMING = 2000
 CONFIGS: Mapping[str, Mapping[str, Any]] = {
     "jira": {"base_url": "https://jira.example", "email": "bot@example.com", "api_token": "t" * 24},
     "servicedesk": {"base_url": "https://desk.example", "technician_key": "k" * 24},
@@ -72,107 +66,69 @@ class Sender(NamedTuple):
         path = urlsplit(connection.webhook_url).path
         return cls(path, connection.headers, connection.webhook_secret if tool == "jira" else "")
 
-    def head(self, body: bytes, kind: str) -> dict[str, str]:
-        """Return the headers that prove the body."""
-        head = {**self.headers, "Content-Type": kind}
+    def request(self, body: Body) -> Request:
+        """Return the request that carries the body and its proof."""
+        content = body.content
+        head = {**self.headers, "Host": "bench", "Content-Type": body.content_type, "Content-Length": len(content)}
         if self.signing:
-            head["X-Hub-Signature"] = "sha256=" + hmac.new(self.signing.encode(), body, hashlib.sha256).hexdigest()
-        return head
+            head["X-Hub-Signature"] = "sha256=" + hmac.new(self.signing.encode(), content, hashlib.sha256).hexdigest()
+        lines = [f"POST {self.path} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
+        return Request(body.kind, "\r\n".join(lines).encode() + content, f"{body.kind} {body.content_type} {content!r}")
 
 
-TEXTS = st.one_of(
-    st.text(max_size=40),
-    st.sampled_from(
-        ["", "\0", "null", "-1", "1e999", "OPS-1", "jira:issue_updated", "../..", "\u202e", "{{7*7}}", "x" * 5000]
-    ),
-)
-NUMBERS = st.one_of(st.integers(), st.floats(), st.sampled_from([10**400, -(10**30), 2**63, 1e308]))
-LEAVES = st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS)
-VALUES = st.recursive(
-    LEAVES,
-    lambda inner: st.one_of(st.lists(inner, max_size=6), st.dictionaries(TEXTS, inner, max_size=6)),
-    max_leaves=20,
-)
-KINDS = st.sampled_from(
-    [
-        "application/json",
-        "application/json; charset=utf-16",
-        "application/x-www-form-urlencoded",
-        "text/plain",
-        "*/*",
-        "x",
-    ]
-)
+class Fuzzed(NamedTuple):
+    """What was sent and what came of it; ``distinct`` is how many bodies differed from all others."""
+
+    account: Account
+    distinct: int
+    seconds: float
 
 
-@st.composite
-def replaced(draw: st.DrawFn) -> Any:
-    """A real webhook with a few of its parts replaced, removed or added."""
-    body = json.loads(json.dumps(draw(st.sampled_from([JIRA, SERVICEDESK]))))
-    for _ in range(draw(st.integers(1, 3))):
-        place = draw(st.sampled_from([body, *(v for v in body.values() if isinstance(v, dict) and v)]))
-        name = draw(st.one_of(st.sampled_from(sorted(place) or ["x"]), TEXTS))
-        if draw(st.booleans()):
-            place[name] = draw(VALUES)
-        else:
-            place.pop(name, None)
-    return body
-
-
-def bodies() -> st.SearchStrategy[bytes]:
-    """Return a strategy for bodies, from nearly right to nonsense."""
-    encoded = st.one_of(VALUES, replaced()).map(lambda value: json.dumps(value).encode())
-    nested = st.tuples(st.sampled_from([b"[", b'{"a":', b'{"issue":{"fields":']), st.integers(1, 400)).map(
-        lambda p: p[0] * p[1]
-    )
-    doubled = st.tuples(replaced(), replaced()).map(
-        lambda p: json.dumps(p[0]).encode()[:-1] + b"," + json.dumps(p[1]).encode()[1:]
-    )
-    cut = st.tuples(replaced(), st.integers(0, 300)).map(lambda p: json.dumps(p[0]).encode()[: p[1]])
-    surrogates = replaced().map(lambda value: json.dumps(value).replace("VPN", "\\ud800\\u0000").encode())
-    return st.one_of(encoded, nested, doubled, cut, surrogates, st.binary(max_size=200))
-
-
-def fuzz(base_url: str, senders: Sequence[Sender], many: int, first_seed: int) -> tuple[Counter[int], list[str]]:
+async def fuzz(
+    base_url: str, senders: Sequence[Sender], many: int, first_seed: int, maker: Executor | None = None
+) -> Fuzzed:
     """Send so many bodies, in turn to each sender.
 
-    Returns:
-        How often which status was answered, and the bodies answered with a server error, as they can be read.
+    Args:
+        base_url: Where the host answers.
+        senders: Whose webhooks they are.
+        many: How many bodies.
+        first_seed: The seed of the first batch; each further batch has the next one.
+        maker: Where bodies are made while others are sent; a thread unless given.
     """
-    statuses: Counter[int] = Counter()
-    broken: list[str] = []
-    where = urlsplit(base_url)
-    line = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+    where, began, account = urlsplit(base_url), time.monotonic(), Account()
+    feed: Feed = asyncio.Queue(2 * BATCH)
+    seen: set[bytes] = set()
 
-    def send(body: bytes, kind: str) -> None:
-        sender = senders[sum(statuses.values()) % len(senders)]
-        for tries in range(3):
-            try:
-                line.request("POST", sender.path, body, sender.head(body, kind))
-                answer = line.getresponse()
-                answer.read()
-                break
-            except (OSError, http.client.HTTPException):  # the host closes connections that idled on a busy machine
-                line.close()
-                if tries == 2:  # noqa: PLR2004 - the last
-                    raise
-        statuses[answer.status] += 1
-        if answer.status >= SERVER_ERROR:
-            broken.append(f"{answer.status} {kind} {body!r}")
+    async def make() -> None:
+        number = 0
+        async for body in _made(many, first_seed, maker):
+            seen.add(hashlib.blake2b(body.content, digest_size=12).digest())
+            await feed.put(senders[number % len(senders)].request(body))
+            number += 1
+            if number % SAY_EVERY == 0:
+                print(f"{number} of {many} after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        await feed.put(None)
 
-    while (left := many - sum(statuses.values())) > 0:
-        options = settings(
-            max_examples=min(CHUNK, left),
-            database=None,
-            deadline=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        seed(first_seed + sum(statuses.values()))(options(given(body=bodies(), kind=KINDS)(send)))()
-        if many > CHUNK:
-            print(f"{sum(statuses.values())} of {many}", file=sys.stderr, flush=True)
-    line.close()
-    return statuses, broken
+    async with asyncio.TaskGroup() as group:
+        group.create_task(make())
+        for _ in range(LINES):
+            group.create_task(Line(where.hostname or "", where.port or 80, feed, account).work())
+    return Fuzzed(account, len(seen), time.monotonic() - began)
+
+
+async def _made(many: int, first_seed: int, maker: Executor | None) -> AsyncIterator[Body]:
+    """Yield the bodies; a few batches are made ahead."""
+    loop = asyncio.get_running_loop()
+    sizes = enumerate(min(BATCH, many - start) for start in range(0, many, BATCH))
+    ahead: deque[asyncio.Future[list[Body]]] = deque()
+    while True:
+        for number, size in islice(sizes, AHEAD - len(ahead)):
+            ahead.append(loop.run_in_executor(maker, bodies.batch, first_seed + number, size))
+        if not ahead:
+            return
+        for body in await ahead.popleft():
+            yield body
 
 
 async def _senders(environment: Mapping[str, str]) -> list[Sender]:
@@ -182,43 +138,54 @@ async def _senders(environment: Mapping[str, str]) -> list[Sender]:
         tenant = await tenants.create(database, "fuzz", "Fuzz")
         made = []
         for tool, config in CONFIGS.items():
-            new = NewConnection(name=tool, ticketing_tool=tool, config=dict(config), run_on=())
+            new = NewConnection(name=tool, ticketing_tool=tool, config=dict(config))
             made.append(Sender.of(tool, await create_connection(database, vault, registry, tenant.id, new)))
         return made
     finally:
         await database.close()
 
 
-async def _run(made: stage.Servers, options: argparse.Namespace) -> dict[str, Any]:
+async def _run(made: stage.Servers, options: argparse.Namespace, maker: Executor) -> dict[str, Any]:
     async with stage.installed(made, (), {}) as product:
         senders = await _senders(product.environment)
         with product.part("serve") as host:
-            await asyncio.to_thread(fuzz, product.base_url, senders, min(2000, options.bodies), options.seed + 10**9)
+            await fuzz(product.base_url, senders, min(WARMING, options.bodies), options.seed + 10**9, maker)
+            await product.forget_deliveries()
             before = stage.resident_mb(host.pid)
-            statuses, broken = await asyncio.to_thread(fuzz, product.base_url, senders, options.bodies, options.seed)
+            account, distinct, seconds = await fuzz(product.base_url, senders, options.bodies, options.seed, maker)
             grown = round(stage.resident_mb(host.pid) - before, 1)
-    for line in broken[:20]:
-        print(line, file=sys.stderr)
-    counted = {str(status): count for status, count in sorted(statuses.items())}
+        states = Counter(await product.states())
+    print("\n".join(account.faults), file=sys.stderr)
+    connections = dict(account.connections)
     return {
-        "bodies": sum(statuses.values()),
+        "bodies": account.statuses.total(),
         "seed": options.seed,
-        "server_errors": len(broken),
-        "statuses": counted,
+        "seconds": round(seconds),
+        "distinct": distinct,
+        "kinds": dict(sorted(account.labels.items())),
+        "statuses": {str(status): count for status, count in sorted(account.statuses.items())},
+        "deliveries": states,
+        "connections": connections,
+        "slowest_answer": round(account.slowest, 2),
         "rss_growth_mb": grown,
+        "server_errors": account.server_errors,
+        "unanswered": connections.get("unanswered", 0),
+        "given_up": account.given_up,
+        "lost": len(account.told) - states.total(),
     }
 
 
 def main() -> int:
-    """Send the bodies and print one line of JSON; 1 if any was answered with a server error."""
+    """Send the bodies and print one line of JSON; 1 if any was answered with a server error, or not at all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bodies", type=int, default=200_000, metavar="N", help="how many")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="where to begin")
     options = parser.parse_args()
-    with stage.servers() as made:
-        found = asyncio.run(_run(made, options))
+    apart = multiprocessing.get_context("spawn")
+    with stage.servers() as made, ProcessPoolExecutor(1, apart) as maker:
+        found = asyncio.run(_run(made, options, maker))
     print(json.dumps(found))
-    return 1 if found["server_errors"] else 0
+    return 1 if any(found[fault] for fault in ("server_errors", "unanswered", "given_up", "lost")) else 0
 
 
 if __name__ == "__main__":
