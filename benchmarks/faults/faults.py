@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import msgspec
-from benchmarks.faults import nemesis, scenarios
+from benchmarks.faults import loops, nemesis, scenarios
 from benchmarks.faults.client import Marked
 from benchmarks.faults.llm import MODES
 from benchmarks.faults.plugins import BAD, GOOD
@@ -204,6 +204,7 @@ SINGLE: tuple[Fault, ...] = (
         promise="the last note is about the newest state",
         count=200,
         scenario=scenarios.shuffled,
+        within=600,  # two thousand runs
         plan=replace(TWENTY, run_on=("opened", "updated"), settings={"AIOPS_RUNS_PER_TICKET_HOUR": "1000"}),
     ),
     Fault(
@@ -223,8 +224,8 @@ SINGLE: tuple[Fault, ...] = (
         promise="others do not wait",
         count=1000,
         marked=every(20, "HANG", "done"),
-        scenario=scenarios.hung_tools,
-        plan=replace(TWENTY, plugins=("hung",)),
+        scenario=loops.hung_tools,
+        plan=replace(TWENTY, plugins=("hung",), metrics=True),
     ),
     Fault(
         name="bad-plugins",

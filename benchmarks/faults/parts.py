@@ -29,12 +29,13 @@ class Death:
 
 @dataclass(slots=True)
 class Process:
-    """One part of the product; :meth:`start` may be called again after its death."""
+    """One part of the product; :meth:`start` may be called again after its death. ``metrics_port`` is 0 without any."""
 
     name: str
     environment: Mapping[str, str]
     log: Path
     deaths: list[Death]
+    metrics_port: int = 0
     process: asyncio.subprocess.Process | None = None
     ready_at: float = 0.0
     _watcher: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -46,7 +47,7 @@ class Process:
                 *(sys.executable, "-m", "benchmarks.faults.launch", self.name),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
-                env={**plain_environment(), **self.environment},
+                env={**plain_environment(), **self.environment, "AIOPS_METRICS_PORT": str(self.metrics_port)},
                 cwd=Path(__file__).parents[2],
             )
         self._watcher = asyncio.create_task(self._watch(self.process))

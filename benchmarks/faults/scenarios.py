@@ -194,12 +194,6 @@ async def poisoned(run: Run) -> None:
     run.demand(run.figures["most_claims"] == 5, "quarantine did not come after five claims")  # noqa: PLR2004 - the promise
 
 
-async def hung_tools(run: Run) -> None:
-    """A tool never answers for some tickets; the others must not wait for it."""
-    await send_and_settle(run)
-    await _hear_of(run, "did not answer")
-
-
 async def bad_plugins(run: Run) -> None:
     """Four broken plugins are installed beside two good ones."""
     await send_and_settle(run)
@@ -388,12 +382,6 @@ def _dated(ticket: dict[str, object], revision: int) -> dict[str, object]:
     if isinstance(fields := ticket.get("fields"), dict):
         return {**ticket, "fields": {**fields, "updated": f"2026-01-01T00:00:{revision:02}.000+0000"}}
     return {**ticket, "last_updated_time": {"value": str(moment), "display_value": str(revision)}}
-
-
-async def _hear_of(run: Run, words: str) -> None:
-    told = sum(words in note.text for site in run.world.sites for note in site.simulator.posted)
-    run.figures["notes_that_tell"] = told
-    run.demand(told > 0, "no note tells of the tool that did not answer")
 
 
 async def _plugins_list(run: Run) -> dict[str, str]:

@@ -46,7 +46,7 @@ SCALED: Mapping[str, str] = {
     "AIOPS_DRAIN_TIMEOUT": "10",
 }
 """Waits a tenth of the product's, so that a fault and its recovery fit into seconds."""
-ALWAYS: Mapping[str, str] = {"AIOPS_LOG_LEVEL": "WARNING", "AIOPS_METRICS_PORT": "0"}
+ALWAYS: Mapping[str, str] = {"AIOPS_LOG_LEVEL": "WARNING"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,8 +54,8 @@ class Plan:
     """What world to make.
 
     ``settings`` are the product's variables beside the timers; ``plugins`` names misbehaving ones to install;
-    ``without`` is a guard to take away; ``vendors`` take turns among the tenants; ``run_on`` is what starts a run; ``llm`` how every tenant's
-    language model misbehaves.
+    ``without`` is a guard to take away; ``vendors`` take turns among the tenants; ``run_on`` is what starts a run; ``llm``
+    how every tenant's language model misbehaves; ``metrics`` whether workers can be asked for theirs.
     """
 
     tenants: int = 4
@@ -68,6 +68,7 @@ class Plan:
     vendors: Sequence[str] = VENDORS
     run_on: tuple[str, ...] = ("opened",)
     llm: str | None = None
+    metrics: bool = False
 
 
 @dataclass(slots=True)
@@ -153,7 +154,10 @@ async def made(plan: Plan) -> AsyncIterator[World]:
         environment = _environment(folder, plan, urls, redis)
         deaths: list[Death] = []
         host = Process("serve", environment, folder / "host.log", deaths)
-        crew = [Process("worker", environment, folder / f"worker{n}.log", deaths) for n in range(plan.workers)]
+        crew = [
+            Process("worker", environment, folder / f"worker{n}.log", deaths, free_port() if plan.metrics else 0)
+            for n in range(plan.workers)
+        ]
         port = int(environment["AIOPS_PORT"])
         world = World(folder, plan, environment, database, sites, postgres, redis, host, crew, port, deaths, llm)
         for part in world.parts:

@@ -20,6 +20,7 @@ from aiops_core.plugins import PluginRecord
 ENHANCEMENT_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 150, 180, 300, 600, 1800)
 """Past the goal of 120 s on both sides, so that a missed goal shows by how much."""
 STEP_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 110)
+LAG_SECONDS = (0.005, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 INTAKE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 10)
 FRESH_SECONDS = 30.0
 """Older counts are not shown: a figure that nobody takes any more must be missing, not reassuring."""
@@ -241,6 +242,21 @@ class Metrics:
         self.pool = self._gauge(
             "database_pool_use",
             "Share of this process's PostgreSQL connections in use. Unit: ratio 0 to 1. Goal: below 0.8",
+        )
+        self.loop_lag = self._histogram(
+            "event_loop_lag_seconds",
+            "How late this process's event loop woke, looked at twenty times a second: what blocks it holds up all work. "
+            "Unit: seconds. Goal: at most 0.25",
+            LAG_SECONDS,
+        )
+        self.longest_lag = self._gauge(
+            "event_loop_lag_max_seconds",
+            "The latest it woke within the last minute. Unit: seconds. Goal: at most 0.25",
+        )
+        self.longest_turn = self._gauge(
+            "event_loop_turn_max_seconds",
+            "The most processor time it used between two looks within the last minute; a lag far beyond it is a wait for the "
+            "processor, or a call that blocks. Unit: seconds. Goal: at most 0.25",
         )
         self.plugins = Gauge(
             "aiops_plugin",

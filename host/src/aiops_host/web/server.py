@@ -20,6 +20,7 @@ from aiops_host.data.session import Database
 from aiops_host.data.wakeup import NoWaker, Waker
 from aiops_host.settings import Settings
 from aiops_host.trust.opening import open_vault
+from aiops_host.watch.loop_lag import watching_loop
 from aiops_host.watch.metrics import Metrics
 from aiops_host.web.app import create_app
 from aiops_host.web.backlog import watching_backlog
@@ -136,7 +137,7 @@ async def _serve(
         timeout_graceful_shutdown=DRAIN_SECONDS,
         lifespan="on",
     )
-    async with watching_backlog(database, metrics, wanted=counts):
+    async with watching_backlog(database, metrics, wanted=counts), watching_loop(metrics):
         await Server(config, listening).serve(sockets=[bound])
     return 0
 

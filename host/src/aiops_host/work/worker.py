@@ -24,6 +24,7 @@ from aiops_host.trust.egress import GuardedHttp
 from aiops_host.trust.mail import make_mailer
 from aiops_host.trust.opening import in_use
 from aiops_host.trust.vault import Vault
+from aiops_host.watch.loop_lag import watching_loop
 from aiops_host.watch.metrics import Metrics
 from aiops_host.work.budget_mails import BudgetMails
 from aiops_host.work.budget_watch import BudgetWatch
@@ -66,36 +67,42 @@ async def run_worker(
         metrics.show_pool(database.usage)
         http = _http(settings, metrics)
         stack.push_async_callback(http.aclose)
-        clock = SystemClock()
-        workshop = Workshop(database=database, settings=settings, plugins=plugins, vault=vault, http=http, clock=clock)
+        workshop = Workshop(
+            database=database, settings=settings, plugins=plugins, vault=vault, http=http, clock=SystemClock()
+        )
         stack.push_async_callback(workshop.aclose)
         observers = Observers(plugins)
         stack.callback(observers.close)
-        meters = Meters.of(database, settings, metrics)
-        executor = Executor(settings=settings, workshop=workshop, clock=clock, meters=meters)
-        dispatcher = Dispatcher(
-            database=database,
-            settings=settings,
-            pipeline=Pipeline(
-                database=database,
-                settings=settings,
-                workshop=workshop,
-                executor=executor,
-                ledger=UsageWriter(database),
-            ),
-            workshop=workshop,
-            observers=observers,
-            metrics=metrics,
-            worker=own_name(),
-        )
+        dispatcher = _dispatcher(workshop, observers, metrics)
         metrics.show_plugins(plugins.records)
         watches = _watches(settings, database, metrics)
         await workshop.warm_up()
         await dispatcher.take_stock()
         _collect_less()
+        await stack.enter_async_context(watching_loop(metrics))
         ready(dispatcher.worker)
         prober = Prober(workshop=workshop, worker=dispatcher.worker, every=settings.poll_interval)
         await _work(settings, dispatcher, (prober, *watches), stopping)
+
+
+def _dispatcher(workshop: Workshop, observers: Observers, metrics: Metrics) -> Dispatcher:
+    database, settings = workshop.database, workshop.settings
+    meters = Meters.of(database, settings, metrics)
+    return Dispatcher(
+        database=database,
+        settings=settings,
+        pipeline=Pipeline(
+            database=database,
+            settings=settings,
+            workshop=workshop,
+            executor=Executor(settings=settings, workshop=workshop, clock=workshop.clock, meters=meters),
+            ledger=UsageWriter(database),
+        ),
+        workshop=workshop,
+        observers=observers,
+        metrics=metrics,
+        worker=own_name(),
+    )
 
 
 def own_name() -> str:
