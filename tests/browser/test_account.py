@@ -2,7 +2,6 @@
 
 import base64
 import re
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.support.databases import execute_as_superuser, run_apart, urls_of
 from tests.support.provider import CLIENT, SECRET, Provider, running_provider
 from tests.support.smtp import Letterbox, mail_server
 
+from aiops_host.cli.installation import free_port
 from aiops_host.embedded import EmbeddedPostgres
 from aiops_host.trust.totp import STEP_SECONDS, code_at
 
@@ -183,13 +183,10 @@ def own_dashboard(
     pg: EmbeddedPostgres, template: str, tmp_path: Path, provider: Provider, letterbox: Letterbox
 ) -> Iterator[Dashboard]:
     """A dashboard with a login provider and a mail server, where administrators need a second factor."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
     name = f"b_{uuid4().hex[:16]}"
     run_apart(execute_as_superuser(pg.superuser_url, f"create database {name} template {template} strategy file_copy"))
     settings = {
-        "AIOPS_ADMIN_PORT": port,
+        "AIOPS_ADMIN_PORT": str(free_port()),
         "AIOPS_OIDC_ISSUER": provider.url,
         "AIOPS_OIDC_CLIENT_ID": CLIENT,
         "AIOPS_OIDC_CLIENT_SECRET": SECRET,

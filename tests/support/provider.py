@@ -165,7 +165,7 @@ def running_provider() -> Iterator[Provider]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(provider))
     server.daemon_threads = True
     provider.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, name="provider")
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="provider")
     thread.start()
     try:
         yield provider

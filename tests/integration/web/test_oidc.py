@@ -1,7 +1,6 @@
 """Logging in through an OpenID Connect provider."""
 
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from tests.support.waiting import wait_for
 
 from aiops_core import PluginManager
 from aiops_core.errors import ConfigInvalid
+from aiops_host.cli.installation import free_port
 from aiops_host.data import audit, people
 from aiops_host.data.audit import PLATFORM, AuditFilters
 from aiops_host.data.session import Database
@@ -355,9 +355,7 @@ def test_settings_that_cannot_work_are_refused(
 @pytest.fixture
 def other_make() -> Iterator[str]:
     """A provider process nobody here wrote, which vouches for Anna; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     claims = msgspec.json.encode({"sub": "anna", "email": ANNA, "email_verified": True}).decode()
     options = ["-p", str(port), "--require-nonce", "true", "--user-claims", claims]
     process = subprocess.Popen(
