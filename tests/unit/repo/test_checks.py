@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-DEFAULT = ["lint", "types", "imports", "unit", "contract", "integration", "security", "e2e", "browser", "docs"]
+DEFAULT = ["lint", "imports", "e2e", "integration", "browser", "unit", "security", "types", "contract", "docs"]
 APART = ["py312", "py313", "packaging", "vulnerabilities", "sbom"]
 
 SKIPPING = """
