@@ -1,5 +1,6 @@
 """Servers shared by all tests of a run, and the rule that a skipped test may fail the run."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -41,6 +42,12 @@ def redis_url() -> Iterator[str]:
         pytest.skip("needs the system package redis-server")
     with server:
         yield server.url
+
+
+def pytest_collection_finish() -> None:
+    """Keep what collecting left for ever out of the collections of garbage to come: 8 % of the web tests' CPU."""
+    gc.collect()
+    gc.freeze()
 
 
 def _forbid_skip(report: pytest.CollectReport | pytest.TestReport) -> None:

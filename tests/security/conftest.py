@@ -1,6 +1,6 @@
 """What attacks are made on: a database, the application in process, and people of two tenants."""
 
-from tests.integration.web.conftest import app, bell, door, doors, http, plugins, settings, staff, vault
+from tests.integration.web.conftest import app, bell, door, doors, http, plugins, settings, signatures, staff, vault
 from tests.support.databases import database, opened, template, two_tenants
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "opened",
     "plugins",
     "settings",
+    "signatures",
     "staff",
     "template",
     "two_tenants",

@@ -25,7 +25,7 @@ from aiops_host.settings import Settings
 from aiops_host.trust.connections import CreatedConnection, NewConnection, create_connection
 from aiops_host.trust.sessions import token_hash
 from aiops_host.trust.vault import Vault
-from aiops_host.web.app import create_app
+from aiops_host.web.app import API_ROUTES, DOORS, PUBLIC_ROUTES, create_app
 
 PASSWORD = "correct horse battery"
 
@@ -105,8 +105,17 @@ def bell() -> Bell:
     return Bell()
 
 
+@pytest.fixture(scope="session")
+def signatures() -> None:
+    """What the routes' functions take, read once: an application copies it with the route, or reads it for 30 ms."""
+    for route in (*API_ROUTES, *DOORS, *PUBLIC_ROUTES):
+        assert route.parsed_fn_signature
+
+
 @pytest.fixture
-def app(settings: Settings, plugins: PluginManager, opened: Database, vault: Vault, bell: Bell) -> Litestar:
+def app(
+    settings: Settings, plugins: PluginManager, opened: Database, vault: Vault, bell: Bell, signatures: None
+) -> Litestar:
     """The host's application over the test's database."""
     return create_app(settings, plugins, opened, vault, bell)
 
