@@ -84,6 +84,7 @@ def test_logging_out_closes_every_page_of_the_person(dashboard: Dashboard, open_
     heading(first)
     second.goto(dashboard.url + "/deliveries?state=done")
     heading(second)
+    second.wait_for_load_state("networkidle")
     second.evaluate(IN_THE_BACKGROUND)
     # What was on its way is answered before the session ends.
     second.wait_for_timeout(1000)

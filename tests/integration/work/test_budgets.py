@@ -204,7 +204,7 @@ async def test_what_may_have_been_charged_counts(desk: ModelDesk, tenant: Tenant
     stub.answer = sends(Reply(kind="hang"))
     run = await desk.run(tenant)
     with pytest.raises(LLMUnavailable):
-        await run.ask(timeout=1.0)
+        await run.ask(timeout=4.0)
     await run.settle()
     (row,) = await desk.ledger(tenant)
     assert (row.prompt_tokens, row.completion_tokens, row.cost_usd) == (0, 0, 0)
@@ -310,9 +310,9 @@ async def test_a_model_that_never_stops(desk: ModelDesk, tenant: TenantRow, stub
     for reply in (Reply(kind="endless"), huge, Reply(kind="drip"), Reply(kind="hang")):
         stub.answer = sends(reply)
         run = await desk.run(tenant)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             with pytest.raises(LLMUnavailable):
-                await run.ask(timeout=2.0)
+                await run.ask(timeout=4.0)
         assert run.llm.meter.spent.lines[0].doubtful_tokens > 0
 
 
