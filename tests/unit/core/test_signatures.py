@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -112,6 +113,22 @@ def test_wrong_signature_header_is_refused(signature: str | None, check: str) ->
     assert error.value.check == check
 
 
+@pytest.mark.attack(9)
+def test_bounds_are_where_they_are_said_to_be() -> None:
+    """A header of 4 KiB, eight signatures and a time of eleven digits are looked at; one more of each is malformed."""
+    for header, check in (("x" * 4096, "signature"), ("x" * 4097, "header-malformed")):
+        with pytest.raises(WebhookRejected, match="x-key") as error:
+            verify_static(header, [OTHER], name="x-key")
+        assert error.value.check == check
+    assert standard(signature=" ".join(["v1,AAAA"] * 7 + [SIGNATURE]))[0] == 0
+    with pytest.raises(WebhookRejected, match="too many signatures"):
+        standard(signature=" ".join(["v1,AAAA"] * 8 + [SIGNATURE]))
+    for stamp, check in (("9" * 11, "timestamp"), ("9" * 12, "header-malformed")):
+        with pytest.raises(WebhookRejected) as error:
+            standard(stamp=stamp)
+        assert error.value.check == check
+
+
 @pytest.mark.parametrize(
     "stamp", ["", "16142653e1", "-1614265330", "1614265330.0", " 1614265330", "١٦١٤٢٦٥٣٣٠", "9" * 12, "9" * 500]
 )
@@ -146,6 +163,50 @@ def test_every_signed_part_counts() -> None:
         with pytest.raises(WebhookRejected) as error:
             standard(**absent)  # type: ignore[arg-type]
         assert error.value.check == "header-missing"
+
+
+def test_a_secret_is_read_as_its_sender_reads_it() -> None:
+    """Without the standard's prefix a secret is its own bytes, base64 or not; with it, what is no base64 is, too."""
+    message = f"{ID}.{STAMP}.".encode() + BODY
+    for secret in ("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_no base64", "whsec_zwölf"):
+        signature = "v1," + base64.b64encode(hmac.digest(secret.encode(), message, "sha256")).decode()
+        assert standard(secret, signature=signature)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "check", "says"),
+    [
+        (None, "header-missing", "x-hub-signature is missing"),
+        ("é", "header-malformed", "x-hub-signature is not a signature"),
+        (HEX_SIGNATURE[:-2], "header-malformed", "x-hub-signature must read sha256=<64 hexadecimal digits>"),
+        (HEX_SIGNATURE[:-1] + "g", "header-malformed", "x-hub-signature is not hexadecimal"),
+        ("sha256=" + " ".join(HEX_SIGNATURE[7:]), "header-malformed", "x-hub-signature must read"),
+        ("sha256=" + "0" * 64, "signature", "x-hub-signature matches no live secret"),
+    ],
+)
+@pytest.mark.attack(9)
+def test_a_refused_hex_signature_is_explained(header: str | None, check: str, says: str) -> None:
+    """Whoever sets a sender up reads which header is wrong and how, spaces between the digits included."""
+    with pytest.raises(WebhookRejected, match=says) as error:
+        hexed(header)
+    assert error.value.check == check
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"message_id": None}, "webhook-id is missing"),
+        ({"stamp": None}, "webhook-timestamp is missing"),
+        ({"signature": None}, "webhook-signature is missing"),
+        ({"stamp": "soon"}, "webhook-timestamp is not whole seconds"),
+        ({"now": NOW + timedelta(hours=1)}, "check the sender's clock"),
+        ({"body": b""}, "webhook-signature matches no live secret"),
+    ],
+)
+def test_a_refused_standard_webhook_is_explained(change: dict[str, Any], says: str) -> None:
+    """Whoever sets a sender up reads which of the three headers is wrong and how."""
+    with pytest.raises(WebhookRejected, match=says):
+        standard(**change)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +247,13 @@ def test_empty_secret_accepts_nobody() -> None:
                 standard(empty, signature=signature)
     with pytest.raises(WebhookRejected):
         verify_static("", [Secret.of("")], name="x-key")
+
+
+def test_an_empty_secrets_digest_is_no_digest() -> None:
+    """No signature equals what an empty secret is compared as, however short."""
+    for digit in range(256):
+        with pytest.raises(WebhookRejected):
+            standard("", signature="v1," + base64.b64encode(bytes([digit])).decode())
 
 
 def test_no_secret_accepts_nobody() -> None:
