@@ -26,7 +26,10 @@ from aiops_host.data.privacy import PersonalKind, Privacy
 EMAIL = re.compile(r"[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
 IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
 CARD = re.compile(r"(?<![\d.-])[2-6]\d{3}(?:[ -]?\d){9,15}")
-IP = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w:]|\.\d)")
+IP = re.compile(
+    r"(?<![\w.])(?:(?:[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){1,6}:)?\d{1,3}(?:\.\d{1,3}){3}"
+    r"|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,8})(?!\w|\.\d)"
+)
 LETTERS = 4
 SHORTEST_IBAN = 15
 SHORTEST_CARD = 13
@@ -168,12 +171,21 @@ def _cards(text: str) -> Iterator[Found]:
 
 
 def _addresses(text: str) -> Iterator[Found]:
-    for match in IP.finditer(text):
-        try:
-            ipaddress.ip_address(match[0])
-        except ValueError:
-            continue
-        yield Found(match.start(), match.end(), "ip")
+    at = 0
+    while match := IP.search(text, at):
+        # A colon behind it may be the sentence's, and what stands before it a time or a word's end.
+        end = next((e for e in (match.end(), match.end() - 1) if _is_address(text[match.start() : e])), None)
+        if end is not None:
+            yield Found(match.start(), end, "ip")
+        at = match.start() + 1 if end is None else end
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _phones(text: str, privacy: Privacy) -> Iterator[Found]:
