@@ -3,9 +3,11 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import phonenumbers
 import pytest
 
 from aiops_host.watch.logs import HIDDEN, JsonFormatter, bound, configure, scrub
@@ -37,7 +39,7 @@ def test_a_line_is_json_with_time_level_and_logger(lines: tuple[logging.Logger, 
     line = last(written)
     assert line["level"] == "WARNING"
     assert line["logger"] == "test.logs"
-    assert line["time"].endswith("+00:00")
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line["time"])
     assert line["message"].startswith('it said "a\nb')
     assert len(written.getvalue().splitlines()) == 1
 
@@ -61,7 +63,12 @@ def test_bound_ids_stand_in_every_line_of_the_block(lines: tuple[logging.Logger,
 
 def test_only_ids_can_be_bound() -> None:
     """A field that is not an id, such as a body, cannot be put into every line."""
-    with pytest.raises(TypeError), bound(body="x"):
+    with (
+        pytest.raises(TypeError, match="only delivery_id, tenant_id, trace_id can be bound, not a, body"),
+        bound(body="x", a="y", tenant_id="t"),
+    ):
+        pass
+    with bound(tenant_id="t", delivery_id="d", trace_id="t"):
         pass
 
 
@@ -80,6 +87,24 @@ def test_only_ids_can_be_bound() -> None:
         ("postgresql://aiops_app:s3cr3t@db/aiops", "s3cr3t"),
         ("redis://:s3cr3t@cache:6379/0", "s3cr3t"),
         ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "eyJhbGciOiJIUzI1NiJ9"),
+        ("eyJ01234567.89abcdef.", "89abcdef"),
+        ("BEARER abc123", "abc123"),
+        ("TOKEN=abcd", "abcd"),
+        ("secret='abcd'", "abcd"),
+        ('"secret":"abcd"', "abcd"),
+        ("passwd = abcd", "abcd"),
+        ("authorization: abcd", "abcd"),
+        ("cookie=abcd;", "abcd"),
+        ("apikey=abcd", "abcd"),
+        ("api-key=abcd", "abcd"),
+        ("technician_key=abcd", "abcd"),
+        ("TechnicianKey: abcd", "abcd"),
+        ("sk-01234567", "01234567"),
+        ("pk_01234567", "01234567"),
+        ("rk_01234567", "01234567"),
+        ("xoxb-01234567", "01234567"),
+        ("ghp_01234567", "01234567"),
+        ("HTTPS://me:pw@host/x", "pw"),
     ],
 )
 @pytest.mark.attack(22)
@@ -96,11 +121,67 @@ def test_what_looks_like_a_credential_is_hidden(text: str, secret: str) -> None:
         "the token bucket is empty",
         "connected to https://aiops.example/api/v1",
         "secret rotation is due",
+        "the pallbearer arrives",
+        "task-scheduler and risk-assessment",
+        "a bearer came, basic needs",
+        "token=abc",
+        "sk-0123456",
+        "eyJ0123456.89abcdef.x and eyJ01234567.89abcde.x",
+        "keyJ01234567.89abcdef.x",
     ],
 )
 def test_plain_words_stay(text: str) -> None:
     """A sentence that only speaks of secrets is left as it is."""
     assert scrub(text) == text
+
+
+def test_what_is_no_credential_stays_beside_one() -> None:
+    """Only the value is hidden: what it is, its place in an address and the words around it can be read."""
+    for text, shown in (
+        ("send Bearer abcdef123456 now", "send Bearer [hidden] now"),
+        ("?token=abcdefgh&x=1", "?token=[hidden]&x=1"),
+        ("to postgresql://aiops_app:s3cr3t@db/aiops", "to postgresql://aiops_app:[hidden]@db/aiops"),
+        ("key sk-proj-abcdefgh12345, used", "key [hidden], used"),
+        ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln!", "jwt [hidden]!"),
+    ):
+        assert scrub(text) == shown
+
+
+def test_a_message_is_bounded(lines: tuple[logging.Logger, io.StringIO]) -> None:
+    """Of a long message, and of a long error, 4,000 characters are written; what UTF-8 cannot carry is marked."""
+    logger, written = lines
+    logger.error("%s", "x" * 5000, exc_info=ValueError("y" * 5000))
+    assert last(written)["message"] == "x" * 4000
+    assert last(written)["error"]["message"] == "y" * 4000
+    logger.error("a\ud800")
+    assert last(written)["message"] == "a?"
+
+
+def test_an_error_is_shown_where_there_is_one(lines: tuple[logging.Logger, io.StringIO]) -> None:
+    """An error that was never raised has no frames; a line that asks for one where there is none is written without."""
+    logger, written = lines
+    logger.error("it failed", exc_info=ValueError("why"))
+    assert last(written)["error"] == {"type": "ValueError", "message": "why", "frames": []}
+    logger.error("it failed", exc_info=True)
+    assert "error" not in last(written)
+
+
+def test_the_last_twelve_frames_are_shown(lines: tuple[logging.Logger, io.StringIO]) -> None:
+    """Of a deep error the frames nearest to it are shown, and a library's by its name rather than its folder."""
+    logger, written = lines
+
+    def deep(left: int) -> None:
+        if left:
+            deep(left - 1)
+        phonenumbers.parse("no number")
+
+    try:
+        deep(20)
+    except phonenumbers.NumberParseException:
+        logger.exception("it failed")
+    frames = last(written)["error"]["frames"]
+    assert [frame.partition(":")[2].partition(" ")[2] for frame in frames] == ["deep"] * 11 + ["parse"]
+    assert re.fullmatch(r"phonenumbers/phonenumberutil\.py:\d+ parse", frames[-1])
 
 
 def test_an_error_shows_its_place_and_no_values(lines: tuple[logging.Logger, io.StringIO]) -> None:
@@ -146,6 +227,8 @@ def test_configuring_quiets_access_logs_and_libraries() -> None:
     root, access = logging.getLogger(), logging.getLogger("uvicorn.access")
     before = (root.handlers[:], root.level, access.disabled)
     try:
+        configure()
+        assert root.level == logging.INFO
         configure("warning")
         assert [type(h.formatter) for h in root.handlers] == [JsonFormatter]
         assert root.level == logging.WARNING
