@@ -58,6 +58,29 @@ async def test_a_table_without_its_wall_is_named(opened: Database, database: Dat
 
 
 @pytest.mark.attack(4)
+async def test_only_tables_of_tenants_need_a_wall(opened: Database, database: DatabaseUrls) -> None:
+    """Tables without a tenant and of other schemas, views and indexes are passed over; a partitioned table is not."""
+    await execute_as_superuser(
+        database.superuser,
+        "create table loose (id int primary key)",
+        "create table left_behind (tenant_id uuid, id int)",
+        "alter table left_behind drop column tenant_id",
+        "create view seen as select tenant_id from run",
+        "create materialized view kept as select tenant_id from run with no data",
+        "create schema elsewhere",
+        "create table elsewhere.away (tenant_id uuid)",
+    )
+    await walls.check(opened)
+    await execute_as_superuser(
+        database.superuser,
+        "create table split (tenant_id uuid, n int) partition by list (n)",
+        "create table bare (tenant_id uuid)",
+    )
+    with pytest.raises(RoleRefused, match=r"keep tenants apart in: bare, split\. .*force row level security"):
+        await walls.check(opened)
+
+
+@pytest.mark.attack(4)
 @pytest.mark.parametrize("part", ["serve", "worker"])
 async def test_no_part_starts_behind_a_hole(database: DatabaseUrls, tmp_path: Path, part: str) -> None:
     """Host and worker end with 2 and a sentence before they listen or take up work."""

@@ -120,6 +120,20 @@ def test_no_two_seals_share_key_and_nonce() -> None:
     assert len(seen) == len({salt for salt, _ in seen}) == 10_000
 
 
+def test_a_seal_of_an_earlier_version_opens() -> None:
+    """What was sealed once opens in later versions, so that salt, nonce, commitment and tag keep their lengths."""
+    earlier = bytes.fromhex(
+        "70fefa8a6b1831e65fd9e4816a764397ec9e0eb0cbb963a75b1e4a4c69341da97165a6b0932f848e55f944c995c7a464a68d647d54d3d3de"
+        "58f4360610b7b74d8d392cc81515d7a53e99e1667285d367bd5fd114750d9104e1d201209d6976c1532f"
+    )
+    assert unseal(KEY, b"here", earlier) == b"s3cret"
+    assert OVERHEAD == len(earlier) - len(b"s3cret") == 32 + 12 + 32 + 16
+    salt, nonce, commitment, ciphertext = earlier[:32], earlier[32:44], earlier[44:76], earlier[76:]
+    cipher_key, expected = derive(KEY, salt, b"here")
+    assert commitment == expected
+    assert decrypt(cipher_key, nonce, b"here", ciphertext) == b"s3cret"
+
+
 def test_the_benchmark_of_seals_runs() -> None:
     """The campaign for a million seals counts what it saw and ends with 0 where nothing came twice."""
     script = Path(__file__).parents[3] / "benchmarks" / "seals.py"

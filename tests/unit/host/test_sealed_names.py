@@ -90,6 +90,25 @@ def test_installation_and_key_version_count() -> None:
         open_under(key(TENANT, 2), place, relabelled)
 
 
+def test_a_secret_of_an_earlier_version_opens() -> None:
+    """What is stored says its format, purpose and key version in nine bytes, and opens in later versions."""
+    tenant = UUID("8a7d3f4c-5b9e-4f13-9d6a-0c1e2f3a4b5c")
+    stored = bytes.fromhex(
+        "414f53310200000001bc8eeb6b8829ed2f87ff95cd1f3759b57bf893320fb2df10365605289ae7ee805e7860659ac8b697d2837381c8396f"
+        "4d2eea456e67aecb420d2ae10de2b028a536d12fa65fba45b24e77b0e371470be0f3d5b36afcab30e5bdfd0988f0ea34d1357b"
+    )
+    assert open_under(key(tenant, installation=UUID(int=0)), named(tenant), stored) == "s3cret"
+    for kind, code in (("endpoint", 1), ("connection", 2), ("person", 3)):
+        made = seal_under(key(tenant, 0x01020304, owner_kind=kind), named(tenant, owner_kind=kind), "s3cret")
+        assert made[:9] == b"AOS1" + bytes([code, 1, 2, 3, 4])
+        assert key_of(tenant, made) == KeyName(tenant, purpose_of(kind), 0x01020304)
+
+
+def test_a_name_says_which_secret_it_is() -> None:
+    """In errors a secret is named by its name and owner, and never by its tenant."""
+    assert str(named(TENANT)) == "'n' of connection c"
+
+
 @pytest.mark.parametrize("sealed", [b"", b"AOS1", b"AO1" + bytes(100), b"AOS1\x09" + bytes(100), b"AOS1\x02\0\0\0\x01"])
 def test_what_is_no_seal_is_said_to_be_none(sealed: bytes) -> None:
     """Bytes without a known head are refused before any key is looked for."""
