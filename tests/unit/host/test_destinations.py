@@ -8,12 +8,12 @@ import socket
 import pytest
 
 from aiops_core.errors import ConfigInvalid
-from aiops_host.trust.destinations import AddressDenied, Destinations, VettingResolver
+from aiops_host.trust.destinations import AddressDenied, Destinations, VettingResolver, literal
 
 SPECIAL = (
     "0.0.0.0", "10.0.0.1", "100.64.0.1", "100.127.255.254", "127.0.0.1", "127.255.255.255", "169.254.169.254",
     "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.2.1", "192.88.99.1", "192.168.1.1", "198.18.0.1", "198.51.100.7",
-    "203.0.113.9", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255",
+    "203.0.113.9", "192.31.196.1", "192.52.193.1", "192.175.48.1", "2620:4f:8000::1", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255",
     "::", "::1", "::7f00:1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1",
     "64:ff9b:1::1", "100::1", "2001::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:10::1", "2001:db8::1",
     "2002:7f00:1::", "2002:a00:1::1", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1", "ff02::1",
@@ -64,15 +64,30 @@ def test_the_operator_lists_networks_and_ports() -> None:
     listed.check(ipaddress.ip_address("::ffff:10.2.3.4"), 8080, plain=True)
     listed.check(ipaddress.ip_address("fd12::7"), 80, plain=True)
     listed.check(ipaddress.ip_address("1.1.1.1"), 9443, plain=False)
+    Destinations.parse("10.2.3.4/16,,", "443").check(ipaddress.ip_address("10.2.255.255"), 80, plain=True)
     with pytest.raises(AddressDenied):
         listed.check(ipaddress.ip_address("10.3.0.1"), 443, plain=False)
 
 
-@pytest.mark.parametrize(("private", "ports"), [("10.2", "443"), ("intranet", "443"), ("", "https")])
-def test_a_list_that_cannot_be_read_is_refused(private: str, ports: str) -> None:
+@pytest.mark.parametrize(
+    ("private", "ports", "says"),
+    [
+        ("10.2", "443", "AIOPS_EGRESS_PRIVATE: '10.2' .*; name networks such as 10.2.0.0/16"),
+        ("intranet", "443", "AIOPS_EGRESS_PRIVATE: 'intranet' "),
+        ("", "443,https", "AIOPS_EGRESS_PORTS: '443,https' is no list of ports such as 443,8443"),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_refused(private: str, ports: str, says: str) -> None:
     """A wrong item is a configuration error that names the variable."""
-    with pytest.raises(ConfigInvalid, match=r"AIOPS_EGRESS_(PRIVATE|PORTS)"):
+    with pytest.raises(ConfigInvalid, match=says):
         Destinations.parse(private, ports)
+
+
+def test_a_host_that_is_spelt_as_an_address_is_known() -> None:
+    """An address is read with and without its zone; a name is none."""
+    assert literal("fe80::1%eth0") == literal("fe80::1") == ipaddress.ip_address("fe80::1")
+    assert literal("10.0.0.1") == ipaddress.ip_address("10.0.0.1")
+    assert literal("files.example") is None
 
 
 async def test_one_forbidden_answer_refuses_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,10 +103,26 @@ async def test_what_was_vetted_is_what_is_connected_to(monkeypatch: pytest.Monke
     _answers(monkeypatch, [["1.1.1.1"], ["127.0.0.1"]])
     resolver = VettingResolver(Destinations(), plain=False)
     (first,) = await resolver.resolve("rebinding.example", 443)
-    assert (first["host"], first["hostname"]) == ("1.1.1.1", "rebinding.example")
-    assert first["flags"] & socket.AI_NUMERICHOST
+    assert first == {
+        "hostname": "rebinding.example",
+        "host": "1.1.1.1",
+        "port": 443,
+        "family": socket.AF_INET,
+        "proto": 0,
+        "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+    }
     with pytest.raises(AddressDenied):
         await resolver.resolve("rebinding.example", 443)
+
+
+async def test_a_name_is_asked_for_without_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever names no port gets addresses without one; by plain http a public one is refused."""
+    _answers(monkeypatch, [["10.2.0.1"], ["1.1.1.1"]])
+    listed = Destinations.parse("10.0.0.0/8", "443")
+    (found,) = await VettingResolver(listed, plain=True).resolve("desk.lan")
+    assert (found["host"], found["port"]) == ("10.2.0.1", 0)
+    with pytest.raises(AddressDenied, match="https only"):
+        await VettingResolver(listed, plain=True).resolve("desk.example", 443)
 
 
 def _answers(monkeypatch: pytest.MonkeyPatch, answers: list[list[str]]) -> None:

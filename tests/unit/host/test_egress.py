@@ -2,12 +2,23 @@
 # ruff: noqa: S104, RUF001 - spellings that are to be refused
 
 import asyncio
+import contextlib
+import datetime
 import gzip
+import ipaddress
 import itertools
+import logging
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import aiohttp
+import certifi
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.egress import LOOPBACK
 
 from aiops_core.errors import AnswerTooLarge, HttpFailed
@@ -159,6 +170,198 @@ async def test_why_nothing_was_sent_is_said_once(http: GuardedHttp, address: str
         await http.request("GET", address)
     assert str(failed.value) == says
     assert not failed.value.sent
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("http://[::1", "the address cannot be asked: "),
+        ("http://127.0.0.1:0/", "127.0.0.1:0 cannot be asked: an address is of the form"),
+        ("https://a@files.example/", "files.example cannot be asked: an address is of the form"),
+        ("https://:b@files.example/", "files.example cannot be asked: an address is of the form"),
+        ("/only/a/path", "the address cannot be asked: an address is of the form"),
+        ("http://1.1.1.1/", "1.1.1.1 is a public address, which is called by https only"),
+        ("https://1.1.1.1:8443/", "1.1.1.1:8443 is to be called at port 8443"),
+    ],
+)
+async def test_what_cannot_be_asked_is_named(address: str, says: str) -> None:
+    """Whoever entered an address reads what is wrong with it; nothing was sent, and it is counted."""
+    denied: list[str] = []
+    http = GuardedHttp.open(LOOPBACK, denied=denied.append)
+    with pytest.raises(HttpFailed) as failed:
+        await http.request("GET", address)
+    await http.aclose()
+    assert str(failed.value).startswith(says)
+    assert not failed.value.sent
+    assert denied == ["address"]
+
+
+@pytest.mark.attack(17)
+async def test_a_name_that_leads_to_this_machine_is_told(canary: Canary) -> None:
+    """A name is refused for the address behind it, and counted once."""
+    denied: list[str] = []
+    http = GuardedHttp.open(Destinations(), denied=denied.append)
+    with pytest.raises(HttpFailed, match=rf"^localhost:{canary.port} is at .*, a private or special address") as failed:
+        await http.request("GET", f"http://localhost:{canary.port}/")
+    await http.aclose()
+    assert not failed.value.sent
+    assert denied == ["address"]
+    assert canary.connections == 0
+
+
+async def test_a_request_is_sent_as_it_was_made(
+    canary: Canary, http: GuardedHttp, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Method, query, headers and body arrive; what is added is the least; the log says where and how much, never what."""
+    caplog.set_level(logging.DEBUG, "aiops_host.trust.egress")
+    answer = await http.request(
+        "PUT", f"{canary.url}x?a=1", params={"b": "c d"}, headers={"X-Own": "yes"}, content=b"body"
+    )
+    assert (answer.status_code, answer.headers["content-length"], answer.content) == (200, "11", b"hello world")
+    first, *rest = canary.heads[0].decode().lower().strip().split("\r\n")
+    assert first == "put /x?a=1&b=c+d http/1.1"
+    assert sorted(rest) == [
+        "accept-encoding: gzip, deflate",
+        "accept: */*",
+        "content-length: 4",
+        f"host: 127.0.0.1:{canary.port}",
+        "user-agent: aiops",
+        "x-own: yes",
+    ]
+    assert [r.getMessage() for r in caplog.records if r.name.startswith("aiops")] == [
+        f"PUT at 127.0.0.1:{canary.port}: 200, 11 bytes"
+    ]
+
+
+async def test_the_bounds_are_those_promised() -> None:
+    """Thirty seconds, 8 MiB and a hundred connections where nothing else is said; others share the connections."""
+    http = GuardedHttp.open(LOOPBACK)
+    assert (http.total_seconds, http.max_body_bytes) == (30, 8 * 1024 * 1024)
+    for session in (http._plain, http._secure):
+        assert session.connector is not None
+        assert session.connector.limit == 100
+        assert session.timeout.sock_connect == 5
+    patient = http.patient(total_seconds=110, max_body_bytes=7)
+    assert (patient.total_seconds, patient.max_body_bytes) == (110, 7)
+    assert (patient._plain, patient._secure) == (http._plain, http._secure)
+    await http.aclose()
+    for address in ("http://127.0.0.1:1/", "https://127.0.0.1:1/"):
+        with pytest.raises(RuntimeError, match="closed"):
+            await http.request("GET", address)
+
+
+@pytest.mark.parametrize(("total", "timeout", "limit"), [(0.2, None, "0.2"), (0.2, 20, "0.2"), (20, 0.3, "0.3")])
+async def test_an_answer_that_does_not_come_is_told(total: float, timeout: float | None, limit: str) -> None:
+    """The shorter of the caller's time and the client's own counts; the request may have arrived."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    http = GuardedHttp.open(LOOPBACK, total_seconds=total)
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(HttpFailed) as failed:
+            await http.request("GET", f"http://127.0.0.1:{port}/", timeout=timeout)
+        await http.aclose()
+    assert str(failed.value) == f"127.0.0.1:{port} did not answer within {limit} s"
+    assert failed.value.sent
+
+
+async def test_an_exchange_that_breaks_off_is_told(canary: Canary, http: GuardedHttp) -> None:
+    """An answer that is cut, or a header nobody can send, ends in one error; the write may have arrived."""
+    canary.answer = b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\nconnection: close\r\n\r\nhello"
+    with pytest.raises(HttpFailed, match=rf"^127.0.0.1:{canary.port} broke off: .*Not enough data") as failed:
+        await http.request("GET", canary.url)
+    assert failed.value.sent
+    with pytest.raises(HttpFailed, match=rf"^127.0.0.1:{canary.port} broke off: ."):
+        await http.request("GET", canary.url, headers={"X-Own": "a\r\nb"})
+
+
+@pytest.mark.parametrize(("size", "fits"), [(65_500, True), (65_560, False)])
+async def test_a_head_is_bounded(canary: Canary, http: GuardedHttp, size: int, fits: bool) -> None:
+    """An answer's header of 64 KiB is read, a longer one is not."""
+    canary.answer = b"HTTP/1.1 200 OK\r\nx-long: " + b"x" * size + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    with contextlib.nullcontext() if fits else pytest.raises(HttpFailed, match="broke off"):
+        assert len((await http.request("GET", canary.url)).headers["x-long"]) == size
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (aiohttp.ConnectionTimeoutError(), "takes no connection within 5 s"),
+        (aiohttp.InvalidURL("x", "no host"), "cannot be asked: x - no host"),
+        (aiohttp.ConnectionTimeoutError("slow"), "takes no connection within 5 s"),
+    ],
+)
+async def test_what_kept_a_request_from_being_sent_is_said(
+    http: GuardedHttp, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    """A server that takes no connection, and an address the library refuses, got nothing."""
+
+    async def connect(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", connect)
+    with pytest.raises(HttpFailed) as failed:
+        await http.request("GET", "http://127.0.0.1:1/")
+    assert str(failed.value) == f"127.0.0.1:1 {says}"
+    assert not failed.value.sent
+
+
+async def test_another_error_of_the_system_is_said(http: GuardedHttp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no words of ours is told in its own, and what has none in its kind."""
+    for error, says in ((OSError(113, "no route"), "no route"), (OSError(), "OSError")):
+
+        async def create(*_: object, error: OSError = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", create)
+        with pytest.raises(HttpFailed, match=rf"^127.0.0.1:1 cannot be asked: .*{says}"):
+            await http.request("GET", "http://127.0.0.1:1/")
+
+
+async def test_a_certificate_has_to_be_trusted(canary: Canary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate counts when the machine's authorities or the public ones know it, and else the refusal says so."""
+    file = certificate(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file)
+    async with await asyncio.start_server(canary.serve, "127.0.0.1", 0, ssl=context) as server:
+        address = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        for trusted in ("", "SSL_CERT_FILE", "certifi"):
+            with monkeypatch.context() as patch:
+                if trusted == "certifi":
+                    patch.setattr(certifi, "where", lambda: str(file))
+                elif trusted:
+                    patch.setenv(trusted, str(file))
+                http = GuardedHttp.open(LOOPBACK)
+            if trusted:
+                assert (await http.request("GET", address)).content == b"hello world"
+            else:
+                with pytest.raises(
+                    HttpFailed, match=r"shows a certificate that is not trusted here: self.signed"
+                ) as failed:
+                    await http.request("GET", address)
+                assert not failed.value.sent
+            await http.aclose()
+
+
+def certificate(folder: Path) -> Path:
+    """Return a file with a certificate of this machine that it signed itself, and its key."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "certificate.pem"
+    file.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return file
 
 
 def spellings(port: int) -> list[str]:

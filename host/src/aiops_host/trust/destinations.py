@@ -67,7 +67,7 @@ class Destinations:
             AddressDenied: Why not, and what the operator may set.
         """
         address = _unwrapped(address)
-        if any(address.version == network.version and address in network for network in self.private):
+        if any(address in network for network in self.private):
             return
         if not _is_public(address):
             raise AddressDenied(
