@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = ["lint", "imports", "e2e", "integration", "browser", "unit", "security", "types", "contract", "docs"]
-APART = ["py312", "py313", "packaging", "vulnerabilities", "sbom"]
+APART = ["py312", "py313", "packaging", "vulnerabilities", "sbom", "mutation"]
 
 SKIPPING = """
 import pytest
