@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from types import SimpleNamespace
 from uuid import UUID
 
 import asyncpg
@@ -220,6 +221,23 @@ async def test_what_a_reset_connection_is_given_afterwards_is_reset_again(
         assert await con.fetchval("show statement_timeout") == "0"
 
 
+async def test_a_session_takes_two_round_trips_of_its_own(
+    opened: Database, two_tenants: TwoTenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beginning and ending cost one each: the end also resets what the pool would reset in a third."""
+    asked: list[str] = []
+    whole = session._Connection.execute
+
+    async def execute(self: asyncpg.Connection, query: str, *args: object, **kwargs: object) -> object:
+        asked.append(query)
+        return await whole(self, query, *args, **kwargs)
+
+    monkeypatch.setattr(session._Connection, "execute", execute)
+    async with opened.tenant(two_tenants.a.tenant_id):
+        pass
+    assert [query.partition(";")[0] for query in asked] == ["begin", "commit"]
+
+
 async def test_a_transaction_left_open_does_not_come_back(opened: Database) -> None:
     """A connection given back inside a transaction is closed, and what it wrote is gone."""
     for _ in range(POOL + 1):
@@ -259,7 +277,7 @@ async def test_only_connections_that_idled_are_asked(
 
     monkeypatch.setattr(session._Connection, "execute", execute)
     now = time.monotonic() + 1000
-    monkeypatch.setattr(session.time, "monotonic", lambda: now)
+    monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=lambda: now))
     for later, expected in ((1000.0, True), (0.5, False), (0.999, False), (1.0, True)):
         now += later
         asked.clear()
@@ -393,7 +411,7 @@ async def test_a_connection_in_use_is_cut_off_when_the_pools_close(
 
     async def close_under_a_session() -> None:
         async with opened.role("app") as con:
-            monkeypatch.setattr(session.asyncio, "wait_for", hurried)
+            monkeypatch.setattr(session, "asyncio", SimpleNamespace(wait_for=hurried))
             await opened.close()
             monkeypatch.undo()
             await con.execute("select 1")

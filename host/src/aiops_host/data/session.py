@@ -47,7 +47,7 @@ class RoleRefused(AiopsError):
 
 
 UNREACHABLE = (
-    OSError,
+    OSError,  # a TimeoutError, too
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.InterfaceError,
@@ -251,7 +251,7 @@ async def _checked_out(pool: asyncpg.Pool, patience: float) -> Connection:
             return con
         try:
             await con.execute("select 1", timeout=ACQUIRE_SECONDS)
-        except (*UNREACHABLE, TimeoutError):
+        except UNREACHABLE:
             with contextlib.suppress(*UNREACHABLE):
                 con.terminate()
                 await pool.release(con)
