@@ -57,12 +57,13 @@ class Shadow:
         sys.dont_write_bytecode = True
 
     @contextlib.contextmanager
-    def changed(self, module: str, source: str) -> Iterator[None]:
+    def changed(self, mutant: Mutant) -> Iterator[None]:
         """Have the module read so, without the bytecode of what it was."""
-        file = self._folder.joinpath(*Path(module).parts[Path(module).parts.index("src") + 1 :])
+        parts = Path(mutant.module).parts
+        file = self._folder.joinpath(*parts[parts.index("src") + 1 :])
         whole = file.read_text()
         Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
-        file.write_text(source)
+        file.write_text(mutant.source)
         try:
             yield
         finally:
@@ -154,17 +155,19 @@ def _forget_ours() -> None:
 
 def outcomes(part: Part, equivalent: set[tuple[str, ...]], chosen: Chosen, report: Path | None) -> Iterator[str]:
     """Try every chosen change of the part's modules; yield what became of each."""
+    tried = [mutant for m in part["modules"] for mutant in mutants(m, (ROOT / m).read_text()) if chosen(mutant)]
+    if not tried:
+        return
     with tempfile.TemporaryDirectory(prefix="aiops-mutation-") as name, Forks(Path(name)) as forks:
         shadow = Shadow(Path(name), part["modules"])
         stages = [(tests, 20 + 5 * forks.prepare(tests)) for tests in (part["first"], part.get("then")) if tests]
-        for module in part["modules"]:
-            for mutant in filter(chosen, mutants(module, (ROOT / module).read_text())):
-                with shadow.changed(module, mutant.source):
-                    outcome = _tried(forks, stages)
-                if mutant.name in equivalent:
-                    outcome = "equivalent" if outcome == "survived" else "not equivalent"
-                _tell(mutant, outcome, report)
-                yield outcome
+        for mutant in tried:
+            with shadow.changed(mutant):
+                outcome = _tried(forks, stages)
+            if mutant.name in equivalent:
+                outcome = "equivalent" if outcome == "survived" else "not equivalent"
+            _tell(mutant, outcome, report)
+            yield outcome
 
 
 def figures(found: Counter[str]) -> dict[str, float]:

@@ -8,6 +8,7 @@ import gzip
 import ipaddress
 import itertools
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -228,18 +229,20 @@ async def test_a_request_is_sent_as_it_was_made(
         "user-agent: aiops",
         "x-own: yes",
     ]
+    assert "hello" not in repr(answer)
     assert [r.getMessage() for r in caplog.records if r.name.startswith("aiops")] == [
         f"PUT at 127.0.0.1:{canary.port}: 200, 11 bytes"
     ]
 
 
 async def test_the_bounds_are_those_promised() -> None:
-    """Thirty seconds, 8 MiB and a hundred connections where nothing else is said; others share the connections."""
+    """Thirty seconds, 8 MiB, a hundred connections, each kept for 15 seconds; who asks for other bounds shares them."""
     http = GuardedHttp.open(LOOPBACK)
     assert (http.total_seconds, http.max_body_bytes) == (30, 8 * 1024 * 1024)
     for session in (http._plain, http._secure):
         assert session.connector is not None
         assert session.connector.limit == 100
+        assert session.connector._keepalive_timeout == 15
         assert session.timeout.sock_connect == 5
     patient = http.patient(total_seconds=110, max_body_bytes=7)
     assert (patient.total_seconds, patient.max_body_bytes) == (110, 7)
@@ -287,26 +290,54 @@ async def test_a_head_is_bounded(canary: Canary, http: GuardedHttp, size: int, f
 
 
 @pytest.mark.parametrize(
-    ("error", "says"),
+    ("error", "says", "told"),
     [
-        (aiohttp.ConnectionTimeoutError(), "takes no connection within 5 s"),
-        (aiohttp.InvalidURL("x", "no host"), "cannot be asked: x - no host"),
-        (aiohttp.ConnectionTimeoutError("slow"), "takes no connection within 5 s"),
+        (aiohttp.ConnectionTimeoutError(), "takes no connection within 5 s", []),
+        (aiohttp.ConnectionTimeoutError("slow"), "takes no connection within 5 s", []),
+        (aiohttp.InvalidURL("x", "no host"), "cannot be asked: x - no host", ["address"]),
     ],
 )
 async def test_what_kept_a_request_from_being_sent_is_said(
-    http: GuardedHttp, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+    monkeypatch: pytest.MonkeyPatch, error: Exception, says: str, told: list[str]
 ) -> None:
-    """A server that takes no connection, and an address the library refuses, got nothing."""
+    """A server that takes no connection, and an address the library refuses, got nothing; only the latter is counted."""
 
     async def connect(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(aiohttp.TCPConnector, "connect", connect)
+    denied: list[str] = []
+    http = GuardedHttp.open(LOOPBACK, denied=denied.append)
     with pytest.raises(HttpFailed) as failed:
         await http.request("GET", "http://127.0.0.1:1/")
+    await http.aclose()
     assert str(failed.value) == f"127.0.0.1:1 {says}"
     assert not failed.value.sent
+    assert denied == told
+
+
+@pytest.mark.attack(17)
+async def test_a_public_name_is_called_by_https_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By plain http it is refused for what it leads to; by https the connection goes to the address that was vetted."""
+    called: list[object] = []
+
+    async def connect(addr_infos: list[tuple[object, ...]], **_: object) -> None:
+        called.extend(info[-1] for info in addr_infos)
+        raise OSError("no network here")
+
+    monkeypatch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", connect)
+    monkeypatch.setattr(
+        "socket.getaddrinfo",
+        lambda _host, port, *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", port))],
+    )
+    http = GuardedHttp.open(Destinations())
+    with pytest.raises(HttpFailed, match=r"^desk.example:443 is a public address, which is called by https only$"):
+        await http.request("GET", "http://desk.example:443/")
+    assert called == []
+    with pytest.raises(HttpFailed, match=r"^desk.example cannot be asked: .*no network here"):
+        await http.request("GET", "https://desk.example/")
+    assert called == [("1.1.1.1", 443)]
+    await http.aclose()
 
 
 async def test_another_error_of_the_system_is_said(http: GuardedHttp, monkeypatch: pytest.MonkeyPatch) -> None:
