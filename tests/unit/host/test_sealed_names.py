@@ -109,7 +109,10 @@ def test_a_name_says_which_secret_it_is() -> None:
     assert str(named(TENANT)) == "'n' of connection c"
 
 
-@pytest.mark.parametrize("sealed", [b"", b"AOS1", b"AO1" + bytes(100), b"AOS1\x09" + bytes(100), b"AOS1\x02\0\0\0\x01"])
+@pytest.mark.parametrize(
+    "sealed",
+    [b"", b"AOS1", b"AOS2\x02" + bytes(100), b"AO1" + bytes(100), b"AOS1\x09" + bytes(100), b"AOS1\x02\0\0\0\x01"],
+)
 def test_what_is_no_seal_is_said_to_be_none(sealed: bytes) -> None:
     """Bytes without a known head are refused before any key is looked for."""
     with pytest.raises(SecretUnreadable, match="format"):
