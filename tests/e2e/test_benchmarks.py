@@ -48,3 +48,36 @@ def test_the_pipeline_bench_ends_with_one_note_per_ticket(tmp_path: Path) -> Non
     assert set(found["worker_rss_mb"]) == {"9", "8"}
     assert found["settings"] == {"AIOPS_SLOTS": "8"}
     assert list(tmp_path.glob("aiops-bench-*")) == []
+
+
+def test_the_mutation_run_kills_survives_and_leaves_nothing(tmp_path: Path) -> None:
+    """A change some test notices is killed, an explained one stays, and neither the module nor a copy of it is left."""
+    module = ROOT / "aiops_core" / "src" / "aiops_core" / "signatures.py"
+    before, report = module.read_bytes(), tmp_path / "report"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "benchmarks.mutation", "signing"),
+            *("--only", r"MAX_SIGNATURES = 9|value else b'~'", "--report", str(report)),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "signing": {
+            "mutants": 2,
+            "killed": 1,
+            "survived": 0,
+            "equivalent": 1,
+            "score": 100.0,
+            "timeouts": 0,
+            "not_equivalent": 0,
+        }
+    }
+    assert [json.loads(line)[-1] for line in report.read_text().splitlines()] == ["killed", "equivalent"]
+    assert module.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [report]
