@@ -49,6 +49,10 @@ PERSONAL: list[tuple[PersonalKind, str]] = [
     ("ip", "::2:3:4:5:6:7:8"),
     ("ip", "::ffff:192.0.2.17"),
     ("ip", "64:ff9b:1:2:3:4:192.0.2.17"),
+    ("ip", "2001:db8::192.0.2.17"),
+    ("ip", "::2:3:4:5:6:192.0.2.17"),
+    ("ip", "::192.0.2.17"),
+    ("ip", "10.255.255.254"),
 ]
 ORDINARY = [
     "ticket 20683 and OPS-1017, error -15",
@@ -66,14 +70,15 @@ ORDINARY = [
     "62123456789012345676 has the check digit of a card but not its length",
     "14111111111111111 has a card's digits at its end, 41111111111111112 at its beginning",
     "4111111111111111x, 4111111111111111x1 and 4111111111111111ab are serials",
-    "LC83HEMM0001000100120012000123456789 and NO938601111794 have not the length of an account",
+    "LC83HEMM0001000100120012000123456789 and LC92HEMM000100 have not the length of an account",
     "xDE89370400440532013000 and DE89370400440532013000x are none",
     "@x.example and k@.example are no addresses, nor is k@" + "d" * 64 + ".example",
-    "MAC 00-1B-44-11-3A-B7, std::string, 1.2.3.4.5, 256.1.1.1 and 1.2.3",
+    "MAC 00-1B-44-11-3A-B7, std::string, 1.2.3.4.5, 256.1.1.1, 1.1.1.256, 1.1.1.2551 and 1.2.3",
+    "SHA1 fingerprint DE:AD:BE:EF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF",
 ]
 
 
-@pytest.mark.promise("personal-data", figure="35 values of 5 kinds, 19 look-alikes")
+@pytest.mark.promise("personal-data", figure="39 values of 5 kinds, 20 look-alikes")
 @pytest.mark.parametrize(("kind", "value"), PERSONAL)
 @pytest.mark.parametrize("around", ["{}", "call {}, please", "({}) or\n{}", "Grüße: {}.", "{} - it is {} (new)"])
 def test_personal_data_is_found(kind: PersonalKind, value: str, around: str) -> None:
@@ -86,14 +91,17 @@ def test_personal_data_is_found(kind: PersonalKind, value: str, around: str) -> 
 
 @pytest.mark.promise("personal-data")
 @pytest.mark.parametrize("value", [value for kind, value in PERSONAL if kind == "ip"])
-@pytest.mark.parametrize("around", ["{}: gone", "src:{}", "09:15:42:{} -", "[{}]:443", "{}/24", "{}%eth0", "a={};b"])
+@pytest.mark.parametrize(
+    "around", ["{}: gone", "src:{}", "node:{}", "42:{} -", "[{}]:443", "{}/24", "{}%eth0", "a={};b"]
+)
 def test_addresses_are_found_beside_colons(value: str, around: str) -> None:
     """An IP address is found behind a label or a time, before the colon of a sentence, and with a port or a prefix."""
     assert value not in Redactor(ALL).hide(around.replace("{}", value))
 
 
 def test_a_port_stays_beside_its_address() -> None:
-    """Of an address with its port only the address is replaced."""
+    """Of an address with its port, or behind a time, only the address is replaced."""
+    assert re.fullmatch(r"09:15:42:IP_1_[A-Z]{4}: gone", Redactor(ALL).hide("09:15:42:192.0.2.17: gone"))
     assert re.fullmatch(r"IP_1_[A-Z]{4}:8080", Redactor(ALL).hide("192.0.2.17:8080"))
 
 

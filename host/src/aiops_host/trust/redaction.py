@@ -26,9 +26,10 @@ from aiops_host.data.privacy import PersonalKind, Privacy
 EMAIL = re.compile(r"[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
 IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
 CARD = re.compile(r"(?<![\d.-])[2-6]\d{3}(?:[ -]?\d){9,15}")
+# Behind two pairs and their colons goes on what is a fingerprint rather than an address.
 IP = re.compile(
     r"(?<![\w.])(?:(?:[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){1,6}:)?\d{1,3}(?:\.\d{1,3}){3}"
-    r"|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,8})(?!\w|\.\d)"
+    r"|(?<![0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:)[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,8})(?!\w|\.\d)"
 )
 LETTERS = 4
 SHORTEST_IBAN = 15
@@ -174,10 +175,10 @@ def _addresses(text: str) -> Iterator[Found]:
     at = 0
     while match := IP.search(text, at):
         # A colon behind it may be the sentence's, and what stands before it a time or a word's end.
-        end = next((e for e in (match.end(), match.end() - 1) if _is_address(text[match.start() : e])), None)
-        if end is not None:
-            yield Found(match.start(), end, "ip")
-        at = match.start() + 1 if end is None else end
+        said = next((s for s in (match[0], match[0].removesuffix(":")) if _is_address(s)), "")
+        if said:
+            yield Found(match.start(), match.start() + len(said), "ip")
+        at = match.start() + (len(said) or 1)
 
 
 def _is_address(text: str) -> bool:
