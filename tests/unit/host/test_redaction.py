@@ -92,7 +92,7 @@ def test_personal_data_is_found(kind: PersonalKind, value: str, around: str) -> 
 @pytest.mark.promise("personal-data")
 @pytest.mark.parametrize("value", [value for kind, value in PERSONAL if kind == "ip"])
 @pytest.mark.parametrize(
-    "around", ["{}: gone", "src:{}", "node:{}", "42:{} -", "[{}]:443", "{}/24", "{}%eth0", "a={};b"]
+    "around", ["{}: gone", "src:{}", "is :{}", "node:{}", "42:{} -", "[{}]:443", "{}/24", "{}%eth0", "a={};b"]
 )
 def test_addresses_are_found_beside_colons(value: str, around: str) -> None:
     """An IP address is found behind a label or a time, before the colon of a sentence, and with a port or a prefix."""

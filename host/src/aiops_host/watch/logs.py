@@ -25,7 +25,7 @@ _NOTHING: dict[str, object] = {}
 _PATTERNS = (
     re.compile(r"(?i)\b(bearer|basic|[a-z]+-oauthtoken)\s+[a-z0-9._~+/=-]{6,}"),
     re.compile(
-        r"(?i)((?:api[_-]?key|authtoken|technician[_-]?key|token|secret|password|passwd|authorization|cookie)"
+        r"(?i)((?:api[_-]?key|technician[_-]?key|token|secret|password|passwd|authorization|cookie)"
         r"[\"']?\s*[:=]\s*[\"']?)([^\s\"',;&}]{4,})"
     ),
     re.compile(r"\b(?:sk|pk|rk|xox[a-z]|gh[pousr]|whsec)[-_][A-Za-z0-9_-]{8,}"),
