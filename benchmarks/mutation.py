@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -39,7 +39,8 @@ Chosen = Callable[[Mutant], bool]
 ROOT = Path(__file__).parent.parent
 OURS = ("aiops_", "tests", "benchmarks")
 NAME = ("module", "scope", "before", "after")
-SURVIVED, TIMED_OUT = 0, -1
+SURVIVED, FAILED, TIMED_OUT = 0, 1, -1
+KILLERS = 3
 PYTEST = ("-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--hypothesis-profile=mutation")
 NOT_REWRITTEN = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
 
@@ -71,11 +72,12 @@ class Shadow:
 
 
 class Forks:
-    """Runs of pytest, each in a fork of this process."""
+    """Runs of pytest, each in a fork of this process. ``killers`` are the tests that failed last."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._server: Any = None
+        self.killers: deque[str] = deque(maxlen=KILLERS)
 
     def prepare(self, tests: Sequence[str]) -> float:
         """Run the tests on what is there, load the libraries they load, and return how many seconds they take then.
@@ -99,6 +101,7 @@ class Forks:
 
     def run(self, tests: Sequence[str], seconds: float) -> int:
         """Return pytest's exit code, or that it did not end in time."""
+        (killer := self._folder / "killer").unlink(missing_ok=True)
         child = os.fork()
         if not child:
             self._be_pytest(tests)
@@ -111,6 +114,9 @@ class Forks:
             time.sleep(0.02)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)  # what a failed test left running
+        if killer.exists():
+            name = killer.read_text()
+            self.killers = deque([name, *(other for other in self.killers if other != name)], KILLERS)
         return os.waitstatus_to_exitcode(ended[1]) & 0xFF
 
     def _be_pytest(self, tests: Sequence[str]) -> None:
@@ -138,7 +144,13 @@ class Forks:
         if self._server is not None:
             kept = contextlib.nullcontext(self._server)
             importlib.import_module("aiops_host.embedded").EmbeddedPostgres.start = staticmethod(lambda **_: kept)
-        return pytest.main([*PYTEST, "-W", NOT_REWRITTEN, f"--basetemp={self._folder / 'tmp'}", *tests])
+        arguments = [*PYTEST, "-W", NOT_REWRITTEN, f"--basetemp={self._folder / 'tmp'}", *tests]
+        return pytest.main(arguments, plugins=[self])
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Note which test failed."""
+        if report.failed:
+            (self._folder / "killer").write_text(report.nodeid)
 
     def __enter__(self) -> Self:
         return self
@@ -186,6 +198,9 @@ def figures(found: Counter[str]) -> dict[str, float]:
 
 
 def _tried(forks: Forks, stages: Sequence[tuple[Sequence[str], float]]) -> str:
+    """Ask the tests that failed last, which often notice the next change, too; then all of them."""
+    if forks.killers and forks.run(tuple(forks.killers), stages[-1][1]) == FAILED:
+        return "killed"
     for tests, seconds in stages:
         code = forks.run(tests, seconds)
         if code != SURVIVED:
