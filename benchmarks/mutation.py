@@ -106,14 +106,15 @@ class Forks:
         if not child:
             self._be_pytest(tests)
         end = time.monotonic() + seconds
-        while not (ended := os.waitpid(child, os.WNOHANG))[0]:
-            if time.monotonic() > end:
-                os.killpg(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-                return TIMED_OUT
-            time.sleep(0.02)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)  # what a failed test left running
+        try:
+            while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < end:
+                time.sleep(0.02)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)  # what did not end, or was left running
+        if not ended[0]:
+            os.waitpid(child, 0)
+            return TIMED_OUT
         if killer.exists():
             name = killer.read_text()
             self.killers = deque([name, *(other for other in self.killers if other != name)], KILLERS)
