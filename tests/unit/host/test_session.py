@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from aiops_host.data.session import Database, DatabaseBusy, DatabaseDown, current_session
+from aiops_host.data.session import (
+    Database,
+    DatabaseBusy,
+    DatabaseDown,
+    RoleRefused,
+    TenantMismatch,
+    current_session,
+)
 
 AWAY = (
     ConnectionRefusedError,
@@ -32,6 +40,8 @@ class Fails:
         self.planned = planned
         self.done: list[tuple[str, Any]] = []
         self.idle = 0.0
+        self.closed = self.in_transaction = False
+        self.role = {"role": "r", "unbound": False, "owns": False}
 
     def _do(self, name: str, detail: Any = None) -> None:
         self.done.append((name, detail))
@@ -56,8 +66,20 @@ class Fails:
         self._do("commit")
 
     async def fetchrow(self, _query: str) -> dict[str, Any]:
-        """Be a role without too much right."""
-        return {"role": "r", "unbound": False, "owns": False}
+        """Be a role, without too much right where nothing else is said."""
+        return self.role
+
+    async def close(self) -> None:
+        """Close or not."""
+        self._do("close")
+
+    def get_size(self) -> int:
+        """Return how many there are."""
+        return 2
+
+    def get_idle_size(self) -> int:
+        """Return how many are free."""
+        return 1
 
     def get_max_size(self) -> int:
         """Return how many there may be."""
@@ -68,18 +90,20 @@ class Fails:
         return self.idle
 
     def is_closed(self) -> bool:
-        """Be open."""
-        return False
+        """Be open where nothing else is said."""
+        return self.closed
 
     def is_in_transaction(self) -> bool:
-        """Be in none."""
-        return False
+        """Be in none where nothing else is said."""
+        return self.in_transaction
 
     def lend(self) -> None:
-        """Note nothing."""
+        """Note it."""
+        self._do("lend")
 
     def touch(self) -> None:
-        """Note nothing."""
+        """Note it."""
+        self._do("touch")
 
     def terminate(self) -> None:
         """Note it."""
@@ -127,6 +151,10 @@ async def test_whoever_finds_no_connection_is_told_after_two_seconds() -> None:
     with pytest.raises(DatabaseBusy):
         await use(pool)
     assert pool.done == [("acquire", 2.0)]
+    with pytest.raises(DatabaseBusy):
+        async with Database({"app": pool}, patience=0.5).role("app"):  # type: ignore[dict-item]
+            pass
+    assert pool.done[1:] == [("acquire", 0.5)]
 
 
 @pytest.mark.parametrize("error", [*AWAY, TimeoutError])
@@ -136,7 +164,8 @@ async def test_idle_connections_that_are_dead_are_thrown_away(error: type[Except
     pool.idle = 1.0
     with pytest.raises(DatabaseDown, match=r"^PostgreSQL closes every connection.$"):
         await use(pool)
-    assert pool.done == [("acquire", 2.0), ("select", 2.0), ("terminate", None), ("release", None)] * 3
+    once = [("acquire", 2.0), ("lend", None), ("select", 2.0), ("terminate", None), ("release", None)]
+    assert pool.done == once * 3
 
 
 @pytest.mark.parametrize("part", ["terminate", "release"])
@@ -167,15 +196,128 @@ async def test_a_session_that_cannot_begin_sets_no_tenant() -> None:
     assert current_session() is None
 
 
-async def test_pools_are_opened_with_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pool opens one connection, as many as it may have when they are needed, and a statement has a minute."""
-    made: list[dict[str, Any]] = []
+async def test_a_session_begins_ends_and_gives_back() -> None:
+    """In this order, with the tenant known inside only; one that idled for a second is asked before."""
+    for idle, asked in ((0.999, []), (1.0, [("select", 2.0)])):
+        pool = Fails()
+        pool.idle = idle
+        async with database(pool).tenant(TENANT) as con:
+            assert con is pool
+            current = current_session()
+            assert current is not None
+            assert (current.connection, current.tenant_id) == (pool, TENANT)
+        assert current_session() is None
+        lent = [("acquire", 2.0), ("lend", None), *asked]
+        assert pool.done == [*lent, ("begin", None), ("commit", None), ("touch", None), ("release", None)]
+
+
+async def test_a_session_inside_a_session_joins_it_or_is_refused() -> None:
+    """Of the same tenant it is the same connection; of another one it is an error, and the outer one goes on."""
+    pool = Fails()
+    whole = database(pool)
+    async with whole.tenant(TENANT) as outer:
+        async with whole.tenant(TENANT) as inner:
+            assert inner is outer
+        with pytest.raises(TenantMismatch, match=r"^A tenant session was opened inside the session of another tenant"):
+            async with whole.tenant(uuid4()):
+                pass
+    assert [pool.count(part) for part in ("acquire", "begin", "commit", "release")] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("closed", "in_transaction", "done"), [(True, True, []), (False, True, ["terminate"]), (False, False, ["touch"])]
+)
+async def test_what_is_given_back_is_open_and_in_no_transaction(
+    closed: bool, in_transaction: bool, done: list[str]
+) -> None:
+    """A connection that was lost is left alone, one inside a transaction is closed, and the time is noted otherwise."""
+    pool = Fails()
+    async with database(pool).role("app") as con:
+        assert con is pool
+        pool.closed, pool.in_transaction = closed, in_transaction
+    assert [name for name, _ in pool.done] == ["acquire", "lend", *done, "release"]
+
+
+def opens(monkeypatch: pytest.MonkeyPatch, *pools: Fails | BaseException) -> list[dict[str, Any]]:
+    """Have these pools opened one after the other; return what is asked for."""
+    asked: list[dict[str, Any]] = []
 
     async def create_pool(url: str, **given: Any) -> Fails:
-        made.append({"url": url, **given})
-        return Fails()
+        asked.append({"url": url, **given})
+        made = pools[len(asked) - 1]
+        if isinstance(made, BaseException):
+            raise made
+        return made
 
     monkeypatch.setattr(asyncpg, "create_pool", create_pool)
-    await Database.open({"app": "a", "intake": "b"}, {"app": 7, "intake": 3})
-    asked = [tuple(one[part] for part in ("url", "min_size", "max_size", "command_timeout")) for one in made]
-    assert asked == [("a", 1, 7, 60), ("b", 1, 3, 60)]
+    return asked
+
+
+async def test_pools_are_opened_with_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool opens one connection, as many as it may have when they are needed, and a statement has a minute."""
+    asked = opens(monkeypatch, Fails(), Fails())
+    made = await Database.open({"app": "a", "intake": "b"}, {"app": 7, "intake": 3})
+    parts = ("url", "min_size", "max_size", "command_timeout", "server_settings")
+    assert [[one[part] for part in parts] for one in asked] == [
+        ["a", 1, 7, 60, {"jit": "off", "application_name": "aiops-app"}],
+        ["b", 1, 3, 60, {"jit": "off", "application_name": "aiops-intake"}],
+    ]
+    assert made.usage() == (2, 4)
+
+
+@pytest.mark.attack(3)
+@pytest.mark.parametrize(
+    ("role", "why"),
+    [
+        ({"unbound": True, "owns": False}, "is a superuser or bypasses row-level security"),
+        ({"unbound": True, "owns": True}, "is a superuser or bypasses row-level security"),
+        ({"unbound": False, "owns": True}, "owns tables"),
+    ],
+)
+async def test_no_pool_stays_open_behind_a_role_with_too_much_right(
+    monkeypatch: pytest.MonkeyPatch, role: dict[str, Any], why: str
+) -> None:
+    """The refusal names the role, what is wrong with it and which address to change; all pools are closed."""
+    good, bad = Fails(), Fails()
+    bad.role = {"role": "mighty", **role}
+    opens(monkeypatch, good, bad)
+    with pytest.raises(RoleRefused) as refused:
+        await Database.open({"app": "a", "intake": "b"}, {"app": 1, "intake": 1})
+    assert str(refused.value) == (
+        f"The database role mighty (intake) {why}, directly or as a member. "
+        "Give the intake URL a role made by `aiops migrate`."
+    )
+    assert (good.count("close"), bad.count("close")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        *((error("why"), "PostgreSQL cannot be reached as role intake: why") for error in AWAY),
+        (asyncpg.InvalidPasswordError("why"), "PostgreSQL refuses the role intake: why"),
+    ],
+)
+async def test_no_pool_stays_open_when_the_next_cannot_be_opened(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    """The error names the role whose pool it was, and those before it are closed."""
+    good = Fails()
+    opens(monkeypatch, good, error)
+    with pytest.raises(DatabaseDown) as down:
+        await Database.open({"app": "a", "intake": "b"}, {"app": 1, "intake": 1})
+    assert str(down.value) == says
+    assert good.count("close") == 1
+
+
+async def test_pools_that_do_not_close_in_time_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has five seconds for what is in use; the next is closed all the same."""
+    slow, quick, patience = Fails(close=TimeoutError()), Fails(), []
+
+    async def wait_for(work: Awaitable[None], seconds: float) -> None:
+        patience.append(seconds)
+        await work
+
+    monkeypatch.setattr(asyncio, "wait_for", wait_for)
+    await Database({"app": slow, "intake": quick}).close()  # type: ignore[dict-item]
+    assert patience == [5, 5]
+    assert [(pool.count("close"), pool.count("terminate")) for pool in (slow, quick)] == [(1, 1), (1, 0)]
