@@ -169,7 +169,7 @@ class Database:
         current = current_session()
         if current is not None:
             if current.tenant_id != tenant_id:
-                raise TenantMismatch("A tenant session was opened inside the session of another tenant.")
+                raise TenantMismatch
             yield current.connection
             return
         async with self._acquired("app") as con:
