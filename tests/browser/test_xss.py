@@ -197,11 +197,12 @@ def test_most_of_the_strings_would_run(open_context: OpenContext, watch: Watch) 
     """Put into a page as markup, without policy and component, they do run: the test above can fail."""
     watch.expected.append(".*")
     page = open_context(bypass_csp=True).new_page()
-    dangerous = 0
-    for text in STRINGS:
-        page.goto("about:blank")
-        page.set_content(f"<p>{text}</p>", wait_until="domcontentloaded")
-        page.wait_for_timeout(60)
-        dangerous += _ran(page)
+    dangerous: set[str] = set()
+    for pause in (60, 2_000):
+        for text in STRINGS if len(dangerous) < 15 else ():
+            page.goto("about:blank")
+            page.set_content(f"<p>{text}</p>", wait_until="domcontentloaded")
+            page.wait_for_timeout(pause)
+            dangerous |= {text} if _ran(page) else set()
     assert len(STRINGS) == 100
-    assert dangerous >= 15
+    assert len(dangerous) >= 15
