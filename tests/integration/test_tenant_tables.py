@@ -94,8 +94,8 @@ async def test_each_table_stands_before_those_it_refers_to(
             " foreign key (tenant_id, id) references a_parent, foreign key (tenant_id, up) references m_child)",
             "create table z_grandchild (tenant_id uuid, id int, foreign key (tenant_id, id) references m_child)",
             "create table plain (id int primary key)",
-            "create table b_child (tenant_id uuid, id int references plain)",
-            "create table c_child (tenant_id uuid, id int references plain)",
+            "create table same_b (tenant_id uuid, id int references plain)",
+            "create table same_c (tenant_id uuid, id int references plain)",
             "create table ring_b (tenant_id uuid, id int, primary key (tenant_id, id))",
             "create table ring_a (tenant_id uuid, id int, primary key (tenant_id, id),"
             " foreign key (tenant_id, id) references ring_b)",
@@ -108,7 +108,7 @@ async def test_each_table_stands_before_those_it_refers_to(
         "m_child",
         "a_parent",
     ]
-    assert order.index("b_child") + 1 == order.index("c_child")
+    assert order.index("same_b") + 1 == order.index("same_c")
     assert order.index("ring_a") < order.index("ring_b")
     async with opened.role("app") as con:
         links = await con.fetch(
