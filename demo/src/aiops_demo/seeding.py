@@ -68,14 +68,14 @@ def set_up(player: Player, url: str, token: str, llm: dict[str, Any] | None) -> 
     folder, slug = player.folder, player.slug
     say(player, aiops("knowledge", "import", str(folder / "knowledge"), "--tenant", slug).strip())
     say(player, aiops("assets", "import", str(folder / "assets.csv"), "--tenant", slug).strip())
-    since = ("--since", BACK_TO)
-    history = ("tickets", "import", "--tenant", slug, "--connection", connection["connection_id"], *since)
-    say(player, aiops(*history).strip())
     people = [
         aiops("users", "create", user["email"], "--tenant", slug, "--role", user["role"], "--json")
         for user in player.profile["users"]
     ]
     say(player, tested(aiops, connection["connection_id"], slug))
+    since = ("--since", BACK_TO)
+    history = ("tickets", "import", "--tenant", slug, "--connection", connection["connection_id"], *since)
+    say(player, aiops(*history).strip())
     return {"tenant": tenant, "connection": connection, "users": people}
 
 

@@ -100,7 +100,7 @@ def test_the_wait_is_bounded(aiops: Aiops, database: DatabaseUrls, monkeypatch: 
 def test_a_suspended_tenant_says_so(aiops: Aiops) -> None:
     """No worker works for it, so nobody waits."""
     aiops("tenants", "suspend", "acme")
-    assert "is suspended, so no worker works for it; resume it to test" in aiops(*TEST, code=1)
+    assert "is suspended, so no worker works for it; resume it first" in aiops(*TEST, code=1)
 
 
 @pytest.mark.usefixtures("desk")

@@ -12,7 +12,7 @@ from litestar import Litestar
 from tests.integration.web.conftest import Door, Heard, Staff
 from tests.support.postbox import webhook_body
 
-from aiops_host.data import audit, probes, tenants
+from aiops_host.data import audit, history_imports, probes, tenants
 from aiops_host.data.audit import PLATFORM, AuditFilters
 from aiops_host.data.session import Database
 from aiops_host.trust.vault import Vault
@@ -163,6 +163,16 @@ async def test_a_test_is_a_worker_s_job(
     assert (probes.WAKE, UUID(asked["id"])) in await heard()
     (entry,) = (await audit.list_(opened, door.tenant.tenant_id, AuditFilters(act="connection.test"), limit=5)).items
     assert entry.actor == "person-0@example.com"
+
+
+async def test_a_part_of_an_import_is_no_test(
+    http: httpx.AsyncClient, staff: Staff, door: Door, opened: Database
+) -> None:
+    """What a command's import asks of a worker answers like an unknown id."""
+    async with opened.tenant(door.tenant.tenant_id) as con:
+        part = await probes.ask(con, door.tenant.tenant_id, history_imports.PROBE, "{}")
+    answer = await http.get(f"/api/v1/probes/{part}", headers=staff.admin_a)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
 
 
 async def test_a_deleted_connection_stays_in_the_history(

@@ -37,7 +37,9 @@ async def check_for_workers(database: Database, tenant_id: UUID) -> None:
         raise TestRefused
 
 
-async def answer(database: Database, tenant_id: UUID, probe_id: UUID, *, kept: bool = False) -> ProbeView:
+async def answer(
+    database: Database, tenant_id: UUID, probe_id: UUID, *, kept: bool = False, within: float | None = None
+) -> ProbeView:
     """Tell workers of a probe and wait for what it shows.
 
     Args:
@@ -45,6 +47,7 @@ async def answer(database: Database, tenant_id: UUID, probe_id: UUID, *, kept: b
         tenant_id: Whose it is.
         probe_id: The probe.
         kept: Leave it to a worker that comes later when nobody answers; it is taken back otherwise, after Ctrl-C too.
+        within: The most seconds to wait; ``ANSWER_SECONDS`` unless said.
 
     Raises:
         ProbeUnanswered: No worker answered in time.
@@ -55,7 +58,7 @@ async def answer(database: Database, tenant_id: UUID, probe_id: UUID, *, kept: b
     wakes.announce(probes.WAKE, probe_id)
     try:
         await wakes.close()
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(ANSWER_SECONDS if within is None else within):
             return await _answered(database, tenant_id, probe_id)
     except TimeoutError:
         raise ProbeUnanswered from None

@@ -50,7 +50,7 @@ def import_all(
                     async with database.tenant(tenant.id) as con:
                         if start == 0:
                             await note_import(con, tenant.id, noun, str(len(items)))
-                        total = added_up(total, await upsert(con, batch))
+                        total += await upsert(con, batch)
                     bar.update(len(batch))
         return total
 
@@ -66,15 +66,6 @@ async def note_import(con: Connection, tenant_id: UUID, noun: str, count: str, s
 def progress(length: int, noun: str, *, hidden: bool) -> ProgressBar[int]:
     """Return a progress bar on the error stream, so that output stays clean."""
     return click.progressbar(length=length, label=f"importing {noun}", file=sys.stderr, hidden=hidden)
-
-
-def added_up(one: UpsertCount, other: UpsertCount) -> UpsertCount:
-    """Return both counts together."""
-    return UpsertCount(
-        added=one.added + other.added,
-        changed=one.changed + other.changed,
-        unchanged=one.unchanged + other.unchanged,
-    )
 
 
 def remark(text: str) -> None:

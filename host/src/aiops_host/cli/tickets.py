@@ -4,28 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
-from aiops_core.errors import TicketingUnavailable
-from aiops_core.tickets import Ticket, TicketQuery
+from aiops_core.errors import AiopsError, TicketingUnavailable
 from aiops_host.cli.program import as_json, opened, run, run_async
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from aiops_core.tickets import Ticket
     from aiops_host.data.connections import ConnectionRecord
+    from aiops_host.data.history_imports import Progress, Wanted
     from aiops_host.data.retrieval.history import UpsertCount
     from aiops_host.data.session import Database
+    from aiops_host.data.tenants import TenantRecord
 
-BATCH = 25
+PART_SECONDS = 150.0
+"""A part ends within a minute; if its worker dies, another takes it over 80 seconds after it began."""
 MOST_WAITS = 10
 MOST_WAIT_SECONDS = 60.0
+MOST_STALLS = 5
+"""Parts in a row that come no further. A cap on calls per minute, used up, leaves one or two without a ticket."""
+STALLED = (
+    "Reading through the connection {name!r} comes no further than {reached:%Y-%m-%d %H:%M:%S} UTC: the ticketing tool "
+    "takes too long, or more tickets than a worker reads at once were updated at one moment. A later --since skips them."
+)
 UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+class ImportFailed(AiopsError):
+    """The worker could not read on; its log says why."""
+
+
+class ImportStalled(AiopsError):
+    """Several parts of an import in a row came no further."""
 
 
 class Since(click.ParamType[datetime]):
@@ -64,8 +82,10 @@ def import_(path: Path | None, slug: str, connection: str | None, since: datetim
     Columns: ticket_id and title are needed; description, resolution, category, priority, requester, technician,
     created_at, resolved_at (ISO 8601) and url may be there.
 
+    A worker reads from a ticketing tool, because credentials open in a worker only; files are read here.
+
     An import from a ticketing tool goes on where it stopped and may be repeated. It ends at once when the ticketing
-    tool cannot be reached at all. Later failures, and being asked to wait, are waited out up to 10 times: for as long
+    tool cannot be reached at all, or no worker runs. Later failures, and being asked to wait, are waited out up to 10 times: for as long
     as was asked, else 1, 2, 4 … 60 seconds.
     """
     from aiops_host.cli.files import read_tickets  # noqa: PLC0415 - the database is not needed for --help
@@ -85,7 +105,7 @@ def import_(path: Path | None, slug: str, connection: str | None, since: datetim
 
 
 async def _from_tools(slug: str, connection: str | None, since: datetime, *, quiet: bool) -> UpsertCount:
-    from aiops_host.cli.imports import added_up  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.cli.asking import check_for_workers  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.cli.tooling import connection_called  # noqa: PLC0415
     from aiops_host.data import connections, tenants  # noqa: PLC0415
     from aiops_host.data.retrieval.history import UpsertCount  # noqa: PLC0415
@@ -96,61 +116,80 @@ async def _from_tools(slug: str, connection: str | None, since: datetime, *, qui
             wanted = [c.id for c in await connections.list_(database, tenant.id)]
         else:
             wanted = [(await connection_called(database, slug, connection)).id]
-    if not wanted:
-        raise click.UsageError(f"The tenant {slug} has no connection; see: aiops connections create --help")
-    total = UpsertCount(added=0, changed=0, unchanged=0)
-    for connection_id in wanted:
-        total = added_up(total, await _from_tool(slug, connection_id, since, quiet=quiet))
+        if not wanted:
+            raise click.UsageError(f"The tenant {slug} has no connection; see: aiops connections create --help")
+        await check_for_workers(database, tenant.id)
+        total = UpsertCount()
+        for connection_id in wanted:
+            total += await _from_tool(database, tenant, connection_id, since, quiet=quiet)
     return total
 
 
-async def _from_tool(slug: str, connection: UUID, since: datetime, *, quiet: bool) -> UpsertCount:
-    from aiops_host.cli.imports import added_up, note_import  # noqa: PLC0415 - the database is not needed for --help
-    from aiops_host.cli.tooling import using_tool  # noqa: PLC0415
-    from aiops_host.data import history_imports  # noqa: PLC0415
+async def _from_tool(
+    database: Database, tenant: TenantRecord, connection_id: UUID, since: datetime, *, quiet: bool
+) -> UpsertCount:
+    from aiops_host.data.history_imports import Wanted  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.data.retrieval.history import UpsertCount  # noqa: PLC0415
 
-    total, answered = UpsertCount(), False
-    async with using_tool(slug, connection) as (database, record, tool):
-        for waits in range(MOST_WAITS + 1):
-            async with database.tenant(record.tenant_id) as con:
-                start = await history_imports.begin(con, record.tenant_id, connection, since)
-                if waits == 0:
-                    source = f"connection {record.name}"
-                    await note_import(con, record.tenant_id, "tickets", f"since {start:%Y-%m-%d}", source)
-            try:
-                async for batch in _batches(tool.search_tickets(TicketQuery(updated_since=start))):
-                    answered = True
-                    total = added_up(total, await _store(database, record, batch, quiet=quiet))
-                break
-            except TicketingUnavailable as error:
-                if not answered and error.retry_after is None:
-                    raise _out_of_reach(record, slug, error) from None
-                if waits == MOST_WAITS:
-                    raise
-                wait = error.retry_after or min(2.0**waits, MOST_WAIT_SECONDS)
-                click.echo(f"{error} Going on in {wait:g} s.", err=True)
-                await asyncio.sleep(wait)
-        async with database.tenant(record.tenant_id) as con:
-            await history_imports.finish(con, record.tenant_id, connection)
-    return total
+    wanted = Wanted(connection_id=connection_id, since=since)
+    record, reached = await _begun(database, tenant.id, wanted)
+    total, answered, waits, stalls = UpsertCount(), False, 0, 0
+    while True:
+        read = await _read_on(database, tenant.id, wanted)
+        if not quiet:
+            _tell(read, reached)
+        total, answered = total + read.count, answered or read.answered
+        if read.done:
+            return total
+        if read.trouble is not None:
+            error = TicketingUnavailable(read.trouble, retry_after=read.wait)
+            if not answered and read.wait is None:
+                raise _out_of_reach(record, tenant.slug, error)
+            if waits == MOST_WAITS:
+                raise error
+            wait = read.wait or min(2.0**waits, MOST_WAIT_SECONDS)
+            click.echo(f"{error} Going on in {wait:g} s.", err=True)
+            await asyncio.sleep(wait)
+            waits += 1
+        else:
+            stalls = stalls + 1 if read.reached == reached else 0
+            if stalls == MOST_STALLS:
+                raise ImportStalled(STALLED.format(name=record.name, reached=reached))
+        reached = read.reached
 
 
-async def _batches(found: AsyncIterator[Ticket]) -> AsyncIterator[list[Ticket]]:
-    """Yield the tickets in lists; what was read before a failure comes before the failure."""
-    batch: list[Ticket] = []
-    try:
-        async for ticket in found:
-            batch.append(ticket)
-            if len(batch) == BATCH:
-                yield batch
-                batch = []
-    except TicketingUnavailable:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
+async def _begun(database: Database, tenant_id: UUID, wanted: Wanted) -> tuple[ConnectionRecord, datetime]:
+    """Note in the audit trail that the import begins; return its connection and from when it reads."""
+    from aiops_host.cli.imports import note_import  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import connections, history_imports  # noqa: PLC0415
+
+    async with database.tenant(tenant_id) as con:
+        record = await connections.get(con, wanted.connection_id)
+        start = await history_imports.begin(con, tenant_id, wanted.connection_id, wanted.since)
+        await note_import(con, tenant_id, "tickets", f"since {start:%Y-%m-%d}", f"connection {record.name}")
+    return record, start
+
+
+async def _read_on(database: Database, tenant_id: UUID, wanted: Wanted) -> Progress:
+    """Have a worker read the next part."""
+    from aiops_host.cli.asking import answer  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import probes  # noqa: PLC0415
+    from aiops_host.data.history_imports import PROBE, Progress  # noqa: PLC0415
+
+    async with database.tenant(tenant_id) as con:
+        probe_id = await probes.ask(con, tenant_id, PROBE, msgspec.json.encode(wanted).decode())
+    answered = await answer(database, tenant_id, probe_id, within=PART_SECONDS)
+    if answered.state != "ok":
+        raise ImportFailed(answered.result)
+    return msgspec.json.decode(answered.result or "", type=Progress)
+
+
+def _tell(read: Progress, before: datetime) -> None:
+    """Say how far the import came, on the error stream."""
+    count = read.count.added + read.count.changed + read.count.unchanged
+    if count:
+        upto = f" up to {read.reached:%Y-%m-%d %H:%M}" if read.reached > before else ""
+        click.echo(f"  {count} tickets{upto}", err=True)
 
 
 def _out_of_reach(record: ConnectionRecord, slug: str, error: TicketingUnavailable) -> TicketingUnavailable:
@@ -161,21 +200,6 @@ def _out_of_reach(record: ConnectionRecord, slug: str, error: TicketingUnavailab
         f"{str(error).rstrip('.')}. Check that address and the network, "
         f"then: aiops connections test {record.connection_id} --tenant {slug}"
     )
-
-
-async def _store(database: Database, record: ConnectionRecord, batch: list[Ticket], *, quiet: bool) -> UpsertCount:
-    from aiops_host.data import history_imports  # noqa: PLC0415 - the database is not needed for --help
-    from aiops_host.data.retrieval import history  # noqa: PLC0415
-
-    async with database.tenant(record.tenant_id) as con:
-        count = await history.upsert(con, batch, connection_id=record.connection_id, source="search")
-        reached = max((t.updated_at for t in batch if t.updated_at), default=None)
-        await history_imports.advance(con, record.tenant_id, record.connection_id, reached, len(batch))
-    if batch and not quiet:
-        click.echo(
-            f"  {len(batch)} tickets up to {reached:%Y-%m-%d %H:%M}" if reached else f"  {len(batch)} tickets", err=True
-        )
-    return count
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,22 +1,10 @@
-"""A connection's ticketing tool for one command, with the right to open its credentials."""
+"""A tenant's connection as a command names it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from uuid import UUID
-
-from aiops_core.plugins import load_plugins
-from aiops_core.ticketing import TicketingToolPlugin
-from aiops_host.cli.program import opened
 from aiops_host.data import connections, tenants
-from aiops_host.data.connections import ConnectionRecord, ConnectionSummary, UnknownConnection
+from aiops_host.data.connections import ConnectionSummary, UnknownConnection
 from aiops_host.data.session import Database
-from aiops_host.settings import read_settings
-from aiops_host.trust.connections import SecretReader, load_connection, make_for_worker
-from aiops_host.trust.destinations import Destinations
-from aiops_host.trust.egress import GuardedHttp
-from aiops_host.trust.opening import in_use, open_vault
 
 
 async def connection_called(database: Database, slug: str, called: str) -> ConnectionSummary:
@@ -37,23 +25,3 @@ async def connection_called(database: Database, slug: str, called: str) -> Conne
         f"The tenant {slug} has no connection {called!r}; it has: {names}. "
         f"Their ids: aiops connections list --tenant {slug}"
     )
-
-
-@asynccontextmanager
-async def using_tool(
-    slug: str, connection_id: UUID
-) -> AsyncIterator[tuple[Database, ConnectionRecord, TicketingToolPlugin]]:
-    """Give the database, the connection and its ticketing tool."""
-    settings = read_settings()
-    registry = load_plugins(blocked=settings.blocked).registry
-    reader = SecretReader(open_vault(settings, registry), "credentials")
-    http = GuardedHttp.open(Destinations.parse(settings.egress_private, settings.egress_ports))
-    try:
-        async with opened() as database, in_use(reader.vault, database, "command"):
-            tenant = await tenants.by_slug(database, slug)
-            loaded = await load_connection(database, reader, tenant.id, connection_id)
-            tool = make_for_worker(registry, loaded, reader, http)
-            yield database, loaded.record, tool
-            await tool.aclose()
-    finally:
-        await http.aclose()

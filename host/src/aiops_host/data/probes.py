@@ -3,7 +3,8 @@
 To add a kind of probe: write a function ``(workshop, tenant_id, target) -> Outcome`` in ``aiops_host.work`` and give it a
 name in ``aiops_host.work.probe_registry.KINDS``. Ask for one with :func:`ask` inside the session that stores what is to be
 tried, announce it with ``parts.wakes.announce(probes.WAKE, probe_id)`` after the commit, and let people read it with
-``GET /api/v1/probes/{id}``; a command waits with ``aiops_host.cli.asking``.
+``GET /api/v1/probes/{id}``; a command waits with ``aiops_host.cli.asking``. One kind is between a command and
+a worker only and answers JSON: ``aiops_host.data.history_imports.PROBE``.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class ConnectionKept(AiopsError):
 
 
 class TestRefused(AiopsError):
-    """The tenant is suspended, so no worker works for it; resume it to test."""
+    """The tenant is suspended, so no worker works for it; resume it first."""
 
 
 class RotatedSecret(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ from uuid import UUID
 from litestar import get
 from litestar.params import FromPath
 
-from aiops_host.data import probes
-from aiops_host.data.probes import ProbeView
+from aiops_host.data import history_imports, probes
+from aiops_host.data.probes import ProbeView, UnknownProbe
 from aiops_host.web.access import InTenant, asks
 from aiops_host.web.parts import WithParts
 from aiops_host.web.problems import documented
@@ -23,5 +23,8 @@ from aiops_host.web.problems import documented
     tags=["probes"],
 )
 async def show_probe(probe_id: FromPath[UUID], parts: WithParts, chosen: InTenant) -> ProbeView:
-    """Return one test."""
-    return await probes.show(parts.database, chosen.tenant_id, probe_id)
+    """Return one test; a part of a command's import is none."""
+    found = await probes.show(parts.database, chosen.tenant_id, probe_id)
+    if found.kind == history_imports.PROBE:
+        raise UnknownProbe
+    return found

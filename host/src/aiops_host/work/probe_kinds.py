@@ -12,7 +12,7 @@ from aiops_host.work.workshop import Workshop
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a probe showed, in one sentence fit to show; it names no secret."""
+    """What a probe showed, in one sentence fit to show, or the JSON of ``history_imports.Progress``; it names no secret."""
 
     ok: bool
     sentence: str

@@ -31,6 +31,13 @@ class UpsertCount(msgspec.Struct, frozen=True, kw_only=True):
     changed: int = 0
     unchanged: int = 0
 
+    def __add__(self, other: UpsertCount) -> UpsertCount:
+        return UpsertCount(
+            added=self.added + other.added,
+            changed=self.changed + other.changed,
+            unchanged=self.unchanged + other.unchanged,
+        )
+
 
 async def upsert(con: Connection, tickets: Sequence[Ticket], *, connection_id: UUID | None, source: str) -> UpsertCount:
     """Store the tickets and index title and description; one that is stored already is brought up to date.
