@@ -42,6 +42,12 @@ class Watched(NoProvider):
         self.closed = True
 
 
+@pytest.fixture(autouse=True)
+def at_hand() -> None:
+    """The key was unwrapped just now, however long other tests have run."""
+    KEY.renew(bytes(range(32)))
+
+
 @pytest.fixture
 def vault() -> Vault:
     """A vault without any key at hand."""
