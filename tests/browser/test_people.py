@@ -35,6 +35,20 @@ def link_of(page: Page, dashboard: Dashboard) -> str:
     return f"{dashboard.url}{parts.path}?{parts.query}"
 
 
+def test_a_click_into_a_form_sends_nothing(dashboard: Dashboard, page: Page, admin: str) -> None:
+    """Fields, labels and texts of a dialog can be clicked; only its button acts."""
+    log_in(page, dashboard, admin, "/people")
+    page.get_by_role("button", name="Invite somebody …").click()
+    dialog = page.get_by_role("dialog", name="Invite somebody")
+    for field in ("Email", "Role"):
+        dialog.get_by_label(field).click()
+        dialog.get_by_text(field, exact=True).click()
+    page.wait_for_timeout(1000)
+    expect(dialog.get_by_role("alert")).to_have_count(0)
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_have_count(0)
+
+
 def test_somebody_is_invited_and_comes_in(
     dashboard: Dashboard, page: Page, open_context: OpenContext, watch: Watch, admin: str, tenant: str
 ) -> None:

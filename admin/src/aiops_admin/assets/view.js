@@ -117,7 +117,9 @@ export function render({model}) {
 
   root.addEventListener("click", event => {
     if (event.target.localName === "dialog") { act(event.target.dataset.close); return }
-    const source = event.target.closest("a, button, [data-copy], [data-action]")
+    // A form acts when it is submitted, never by a click on what it holds.
+    const source = event.target.closest("a, button, [data-copy], form, [data-action]")
+    if (source?.localName === "form") { return }
     if (!source || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) { return }
     if (source.dataset.copy) { copy(source) }
     if (source.dataset.action) {
