@@ -69,6 +69,23 @@ async def test_without_a_tenant_a_query_raises(opened: Database, two_tenants: Tw
                 await con.fetch("select slug from tenant")
 
 
+async def test_a_task_that_outlives_its_session_has_none(opened: Database, two_tenants: TwoTenants) -> None:
+    """What was begun inside a session opens one of its own when that has ended, of whatever tenant."""
+    a, b = two_tenants
+    ended = asyncio.Event()
+
+    async def later() -> str:
+        await ended.wait()
+        async with opened.tenant(b.tenant_id) as con:
+            slug: str = await con.fetchval("select slug from tenant")
+        return slug
+
+    async with opened.tenant(a.tenant_id):
+        task = asyncio.create_task(later())
+    ended.set()
+    assert await task == b.slug
+
+
 async def test_a_session_inside_another_tenants_is_refused(opened: Database, two_tenants: TwoTenants) -> None:
     """A nested session joins the outer one of its own tenant; of another tenant it raises and the outer one goes on."""
     a, b = two_tenants.a.tenant_id, two_tenants.b.tenant_id

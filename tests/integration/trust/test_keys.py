@@ -493,6 +493,24 @@ async def test_a_provider_that_is_away_closes_secrets_after_a_while_and_opens_th
     await until(opens)
 
 
+async def test_a_key_first_needed_inside_a_session_is_renewed_when_that_has_ended(
+    opened: Database, upkeep: Upkeep, two_tenants: TwoTenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key is renewed for as long as it is used, whatever was going on when it was unwrapped first."""
+    provider = Flaky(upkeep.vault.keys.provider)
+    reader, tenant_id = SecretReader(Vault(provider, "file"), "credentials"), two_tenants.a.tenant_id
+    monkeypatch.setattr(ring, "RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(ring, "TRY_AGAIN_SECONDS", 0.01)
+    async with opened.tenant(tenant_id) as con:
+        row = await con.fetchrow("select owner_kind, owner_id, name, version, sealed from secret where name = 'user'")
+        secret = SealedSecret(**dict(row))
+        await reader.prepare(opened, tenant_id, [secret.sealed])
+    handle = reader.handle(tenant_id, secret)
+    await until(lambda: provider.wanted > 3)
+    with handle.open() as value:
+        assert value.endswith("user")
+
+
 async def test_a_key_nobody_uses_is_let_go(
     opened: Database, upkeep: Upkeep, two_tenants: TwoTenants, monkeypatch: pytest.MonkeyPatch
 ) -> None:

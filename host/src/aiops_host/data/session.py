@@ -90,12 +90,13 @@ class _Connection(asyncpg.Connection):
         self._last_used = time.monotonic()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TenantSession:
-    """What Piccolo sees as the current transaction."""
+    """What Piccolo sees as the current transaction. A task or timer begun inside it sees it still when it has ended."""
 
     connection: Connection
     tenant_id: UUID
+    ended: bool = False
 
 
 _CURRENT: ContextVar[TenantSession | None] = cast("ContextVar[TenantSession | None]", ENGINE.current_transaction)
@@ -104,7 +105,8 @@ _CURRENT: ContextVar[TenantSession | None] = cast("ContextVar[TenantSession | No
 
 def current_session() -> TenantSession | None:
     """Return the tenant session open in this task, if any."""
-    return _CURRENT.get()
+    session = _CURRENT.get()
+    return None if session is None or session.ended else session
 
 
 class Database:
@@ -279,6 +281,8 @@ def _begin(tenant_id: UUID) -> str:
 
 def _reset(token: Any) -> None:
     if token is not None:
+        if (session := _CURRENT.get()) is not None:
+            session.ended = True
         _CURRENT.reset(token)
 
 

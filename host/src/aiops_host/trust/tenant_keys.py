@@ -169,19 +169,20 @@ def routes(
 async def live_keys(
     database: Database, tenant_id: UUID, reader: SecretReader
 ) -> tuple[list[KeyRecord], dict[UUID, Secret]]:
-    """Return the tenant's live keys with handles on them, inside its session; handles open in a worker only."""
+    """Return the tenant's live keys with handles on them, which open in a worker only; outside of any session."""
     async with database.tenant(tenant_id) as con:
         live = [key for key in await providers.keys(con) if key.state == "live"]
-        return live, {key.key_id: await handle(database, tenant_id, key.key_id, reader) for key in live}
+    return live, {key.key_id: await handle(database, tenant_id, key.key_id, reader) for key in live}
 
 
 async def handle(database: Database, tenant_id: UUID, key_id: UUID, reader: SecretReader) -> Secret:
-    """Return a handle on a key; one that opens nothing if it was destroyed."""
+    """Return a handle on a key, outside of any session; one that opens nothing if it was destroyed."""
     async with database.tenant(tenant_id) as con:
-        for sealed in await stored.newest_secrets(con, SECRET_OWNER, str(key_id)):
-            if sealed.name == SECRET_NAME:
-                await reader.prepare(database, tenant_id, [sealed.sealed])
-                return reader.handle(tenant_id, sealed)
+        found = await stored.newest_secrets(con, SECRET_OWNER, str(key_id))
+    for sealed in found:
+        if sealed.name == SECRET_NAME:
+            await reader.prepare(database, tenant_id, [sealed.sealed])
+            return reader.handle(tenant_id, sealed)
     return out_of_reach(SECRET_OWNER, SECRET_NAME)
 
 

@@ -53,8 +53,8 @@ class BackendMaker:
         """
         async with self.database.tenant(tenant_id) as con:
             listed = await providers.catalogue_in(con)
-            keys, handles = await live_keys(self.database, tenant_id, self.reader)
             budgeted = await budgets.any_set(con)
+        keys, handles = await live_keys(self.database, tenant_id, self.reader)
         asked, unusable = routes(listed, keys, handles)
         made = []
         if asked:
@@ -78,7 +78,7 @@ class BackendMaker:
         async with self.database.tenant(tenant_id) as con:
             listed = await providers.catalogue_in(con)
             key = await providers.key(con, key_id)
-            handles: dict[UUID, Secret] = {key_id: await handle(self.database, tenant_id, key_id, self.reader)}
+        handles: dict[UUID, Secret] = {key_id: await handle(self.database, tenant_id, key_id, self.reader)}
         asked, unusable = routes(listed, [providers.as_live(key)], handles)
         if not asked:
             raise ConfigInvalid(f"The key was not tried: {unusable[0]}.")

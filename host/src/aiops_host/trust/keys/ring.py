@@ -15,6 +15,7 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextvars import Context
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 from uuid import UUID
@@ -210,7 +211,8 @@ class Keyring:
                 task.add_done_callback(self._renewals.discard)
 
         with contextlib.suppress(RuntimeError):  # without a loop the key lapses
-            asyncio.get_running_loop().call_later(seconds, ring)
+            # In a context of its own: whoever needed the key first has long ended when it is renewed.
+            asyncio.get_running_loop().call_later(seconds, ring, context=Context())
 
     async def _renew(self, database: Database, key: DataKey) -> None:
         wait = RENEW_SECONDS
