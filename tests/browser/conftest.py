@@ -27,7 +27,8 @@ from aiops_host.embedded import EmbeddedPostgres
 __all__ = ["template"]
 
 # How long a page may take says nothing about what it shows.
-expect.set_options(timeout=30_000)
+PATIENCE_MS = 90_000
+expect.set_options(timeout=PATIENCE_MS)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 
 
@@ -119,6 +120,7 @@ def open_context(chromium: Browser, watch: Watch) -> Iterator[OpenContext]:
 
     def make(**options: object) -> BrowserContext:
         context = chromium.new_context(locale="en-GB", viewport={"width": 1280, "height": 800}, **options)  # type: ignore[arg-type]
+        context.set_default_timeout(PATIENCE_MS)
         context.on("page", watch.on)
         contexts.append(context)
         return context

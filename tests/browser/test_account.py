@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.browser.conftest import OpenContext, Watch, log_in
+from tests.browser.conftest import PATIENCE_MS, OpenContext, Watch, log_in
 from tests.support.dashboard import ANNA, HARBOR, PASSWORD, PLATFORM, Dashboard, running_dashboard
 from tests.support.databases import execute_as_superuser, run_apart, urls_of
 from tests.support.provider import CLIENT, SECRET, Provider, running_provider
@@ -67,7 +67,7 @@ def test_the_password_is_changed(
     expect(page.get_by_role("alert")).to_contain_text("The password is wrong")
     change(PASSWORD, NEW, NEW)
     expect(page.get_by_role("status")).to_contain_text("Your password is changed")
-    expect(other.get_by_label("Password")).to_be_visible(timeout=20_000)
+    expect(other.get_by_label("Password")).to_be_visible()
     page.get_by_role("link", name="To the deliveries").click()
     expect(page.get_by_role("heading", name="Deliveries")).to_be_visible()
 
@@ -131,7 +131,7 @@ def test_sessions_are_seen_and_ended(dashboard: Dashboard, page: Page, open_cont
     expect(sessions.get_by_text("This one")).to_be_visible()
     row.get_by_role("button", name="End").click()
     expect(row).to_have_count(0)
-    expect(other.get_by_label("Password")).to_be_visible(timeout=20_000)
+    expect(other.get_by_label("Password")).to_be_visible()
     page.get_by_role("button", name="Log out everywhere").click()
     expect(page.get_by_label("Password")).to_be_visible()
 
@@ -205,6 +205,7 @@ def test_the_other_ways_in(
 ) -> None:
     """Through the provider, by a mailed link after a lost password, and for an administrator only with a device."""
     context = chromium.new_context(locale="en-GB")
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.goto(own_dashboard.url + "/runs")
     page.get_by_role("link", name="Continue with Harbor SSO").click()

@@ -40,7 +40,7 @@ def row(page: Page, ticket: str) -> Locator:
 def opened(page: Page, dashboard: Dashboard, email: str = ANNA) -> None:
     """Log in and wait for the list."""
     log_in(page, dashboard, email)
-    expect(page.get_by_role("heading", name="Deliveries")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="Deliveries")).to_be_visible()
 
 
 def choose(page: Page, field: str, name: str) -> None:
@@ -72,14 +72,14 @@ def test_another_tenants_delivery_is_not_shown(dashboard: Dashboard, open_contex
     expect(row(page, ours)).to_be_visible()
     expect(row(page, theirs)).to_have_count(0)
     page.goto(f"{dashboard.url}/deliveries?delivery={delivery_id}")
-    expect(page.get_by_role("dialog", name="No such delivery")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("dialog", name="No such delivery")).to_be_visible()
     assert theirs not in page.content()
     page.goto(f"{dashboard.url}/deliveries?delivery={delivery_id}&tenant={LINDNER}")
     expect(page.get_by_role("heading", name="No such tenant")).to_be_visible()
     assert theirs not in page.content()
     other = open_context().new_page()
     log_in(other, dashboard, BORIS, f"/deliveries?delivery={delivery_id}")
-    expect(other.get_by_role("dialog", name=f"Ticket {theirs}")).to_be_visible(timeout=20_000)
+    expect(other.get_by_role("dialog", name=f"Ticket {theirs}")).to_be_visible()
 
 
 def test_a_platform_administrator_switches_tenants(dashboard: Dashboard, page: Page) -> None:
@@ -94,7 +94,7 @@ def test_a_platform_administrator_switches_tenants(dashboard: Dashboard, page: P
     expect(row(page, harbor)).to_have_count(0)
     expect(page).to_have_url(re.compile(rf"tenant={LINDNER}$"))
     page.reload()
-    expect(row(page, lindner)).to_be_visible(timeout=20_000)
+    expect(row(page, lindner)).to_be_visible()
     expect(row(page, harbor)).to_have_count(0)
 
 
@@ -106,7 +106,7 @@ def test_an_address_of_no_tenant_shows_nobodys_data(dashboard: Dashboard, page: 
     for path in (None, f"/runs?tenant=nope&id={run_id}", f"/deliveries?tenant=nope&delivery={delivery_id}"):
         if path:
             page.goto(dashboard.url + path)
-        expect(page.get_by_role("heading", name="No such tenant")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("heading", name="No such tenant")).to_be_visible()
         expect(page.get_by_text("You have no tenant “nope”")).to_be_visible()
         expect(page).to_have_url(re.compile(r"\?tenant=nope"))
         expect(page.get_by_role("combobox", name="Tenant")).not_to_contain_text(re.compile("Harbor|Lindner", re.I))
@@ -122,7 +122,7 @@ def test_going_back_returns_to_the_tenant_before(dashboard: Dashboard, page: Pag
     (first, _), (second, _) = add_tenant(dashboard), add_tenant(dashboard)
     log_in(page, dashboard, PLATFORM, f"/deliveries?tenant={first}")
     address = dashboard.api + dashboard.connections[first].webhook_url
-    expect(page.get_by_text(address)).to_be_visible(timeout=20_000)
+    expect(page.get_by_text(address)).to_be_visible()
     choose(page, "Tenant", second.title())
     expect(page.get_by_text(dashboard.api + dashboard.connections[second].webhook_url)).to_be_visible()
     page.go_back()
@@ -151,7 +151,7 @@ def test_the_list_is_filtered_by_state_and_ticket(dashboard: Dashboard, page: Pa
     expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
     expect(page).to_have_url(re.compile(f"state=parked&ticket={waiting}"))
     page.reload()
-    expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
     page.get_by_role("button", name="Clear filters").click()
     expect(row(page, waiting)).to_be_visible()
     expect(page).to_have_url(dashboard.url + "/deliveries")
@@ -234,7 +234,7 @@ def test_an_open_detail_follows_the_work(dashboard: Dashboard, page: Page) -> No
     delivery_id = dashboard.send(HARBOR, ticket)
     log_in(page, dashboard, ANNA, f"/deliveries?delivery={delivery_id}")
     sheet = page.get_by_role("dialog", name=f"Ticket {ticket}")
-    expect(sheet.get_by_text("It waits for its turn.")).to_be_visible(timeout=20_000)
+    expect(sheet.get_by_text("It waits for its turn.")).to_be_visible()
     dashboard.add_note(HARBOR, delivery_id, ticket, NOTE)
     expect(sheet.get_by_role("heading", name="First look")).to_be_visible()
     sheet.get_by_text("Gather evidence").click()
@@ -271,5 +271,5 @@ def test_the_theme_is_remembered(dashboard: Dashboard, open_context: OpenContext
     expect(body).to_have_css("background-color", light)
     assert page.evaluate(REMEMBERED, "aiops_theme=light")
     page.reload()
-    expect(page.get_by_role("heading", name="Deliveries")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="Deliveries")).to_be_visible()
     expect(body).to_have_css("background-color", light)

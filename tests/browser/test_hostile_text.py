@@ -73,7 +73,7 @@ def test_hostile_text_is_shown_as_text(
     page = open_context(bypass_csp=without_policy).new_page()
     log_in(page, dashboard, f"{slug}@msp.example")
     for text in HOSTILE:
-        expect(page.get_by_role("link", name=text, exact=True)).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("link", name=text, exact=True)).to_be_visible()
         expect(page.get_by_role("cell", name=text, exact=True).first).to_be_visible()
         expect(page.get_by_role("cell", name=f"{text} {text}", exact=True)).to_be_visible()
     expect(page.get_by_role("link", name="Open the note")).to_have_count(0)
@@ -160,7 +160,7 @@ def test_the_policy_stops_what_slipped_through(dashboard: Dashboard, page: Page,
     """Markup that is put into a page as markup still runs nothing."""
     watch.expected += ["Content Security Policy", "csp$", "javascript:", "status 404", "Failed to load resource"]
     log_in(page, dashboard, ANNA)
-    expect(page.get_by_role("heading", name="Deliveries")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="Deliveries")).to_be_visible()
     insert_all(page)
     assert not ran(page)
     assert [problem for problem in watch.problems if "Content Security Policy" in problem]
@@ -196,5 +196,5 @@ def test_titles_are_constants(dashboard: Dashboard, page: Page) -> None:
     ticket = f"T-{uuid4().int % 10**12}"
     delivery_id = dashboard.send(HARBOR, ticket)
     log_in(page, dashboard, ANNA, f"/deliveries?delivery={delivery_id}")
-    expect(page.get_by_role("dialog", name=re.compile(ticket))).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("dialog", name=re.compile(ticket))).to_be_visible()
     assert page.title() == "AI Ops"

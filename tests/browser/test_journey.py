@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
-from tests.browser.conftest import Watch, log_in
+from tests.browser.conftest import PATIENCE_MS, Watch, log_in
 from tests.support.dashboard import PLATFORM, Dashboard
 from tests.support.installation import ACCOUNT
 from tests.support.journey import PAGE, TENANT, TITLE, TOLD_RIGHT, TOLD_WRONG, WORDS, WRONG_KEY, Journey, journey
@@ -49,6 +49,7 @@ class Walk:
     def comes(self, address: str) -> Page:
         """Open an address as somebody who has not been here."""
         context = self._chromium.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})
+        context.set_default_timeout(PATIENCE_MS)
         context.on("page", self._watch.on)
         page = context.new_page()
         self._contexts.append(page)

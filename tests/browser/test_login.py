@@ -16,7 +16,7 @@ IN_THE_BACKGROUND = """() => {
 
 def heading(page: Page) -> None:
     """Wait for the list of deliveries."""
-    expect(page.get_by_role("heading", name="Deliveries")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="Deliveries")).to_be_visible()
 
 
 def test_the_right_password_opens_the_list(dashboard: Dashboard, page: Page) -> None:
@@ -60,10 +60,10 @@ def test_a_deep_link_survives_the_login(dashboard: Dashboard, page: Page) -> Non
     delivery_id = dashboard.send(HARBOR, ticket)
     path = f"/deliveries?delivery={delivery_id}"
     log_in(page, dashboard, ANNA, path)
-    expect(page.get_by_role("dialog", name=f"Ticket {ticket}")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("dialog", name=f"Ticket {ticket}")).to_be_visible()
     expect(page).to_have_url(dashboard.url + path)
     page.reload()
-    expect(page.get_by_role("dialog", name=f"Ticket {ticket}")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("dialog", name=f"Ticket {ticket}")).to_be_visible()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_logging_out_closes_every_page_of_the_person(dashboard: Dashboard, open_
     second.wait_for_timeout(1000)
     first.get_by_role("button", name="Log out").click()
     expect(first.get_by_label("Password")).to_be_visible()
-    expect(second.get_by_label("Password")).to_be_visible(timeout=20_000)
+    expect(second.get_by_label("Password")).to_be_visible()
     expect(second).to_have_url(re.compile(r"/login\?next=%2Fdeliveries%3Fstate%3Ddone"))
     first.go_back()
     expect(first.get_by_label("Password")).to_be_visible()
@@ -103,7 +103,7 @@ def test_an_ended_session_leads_to_the_login(dashboard: Dashboard, page: Page) -
     log_in(page, dashboard, email)
     heading(page)
     dashboard.end_sessions(email)
-    expect(page.get_by_label("Password")).to_be_visible(timeout=20_000)
+    expect(page.get_by_label("Password")).to_be_visible()
 
 
 def test_the_login_works_without_a_mouse(dashboard: Dashboard, page: Page) -> None:

@@ -9,17 +9,16 @@ from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.browser.conftest import OpenContext, Watch, log_in
+from tests.browser.conftest import PATIENCE_MS, OpenContext, Watch, log_in
 from tests.support.dashboard import ANNA, HARBOR, PASSWORD, Dashboard
 from tests.support.processes import running
-
-PATIENCE_MS = 45_000
 
 
 @pytest.fixture
 def bare_page(chromium: Browser) -> Iterator[Page]:
     """A page nobody watches: outages fill the console."""
     context = chromium.new_context()
+    context.set_default_timeout(PATIENCE_MS)
     yield context.new_page()
     context.close()
 
@@ -30,9 +29,9 @@ def test_an_absent_host_is_named_and_its_return_noticed(
     """While the host is away open pages say so, new ones try again, a login checks nothing; then all go on."""
     page, dashboard = bare_page, own_dashboard
     log_in(page, dashboard, ANNA)
-    expect(page.get_by_text("Live", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
     assert dashboard.host.stop() == 0
-    expect(page.get_by_text("AI Ops is not answering.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("AI Ops is not answering.")).to_be_visible()
     expect(page.get_by_text("Not live")).to_be_visible()
     fresh = page.context.new_page()
     for _ in range(40):
@@ -41,7 +40,7 @@ def test_an_absent_host_is_named_and_its_return_noticed(
         if answer and answer.status == 503:
             break
         fresh.wait_for_timeout(500)
-    expect(fresh.get_by_role("heading", name="AI Ops is not answering")).to_be_visible(timeout=PATIENCE_MS)
+    expect(fresh.get_by_role("heading", name="AI Ops is not answering")).to_be_visible()
     other = page.context.browser.new_context().new_page()  # type: ignore[union-attr]
     log_in(other, dashboard, ANNA, "/login")
     expect(other.get_by_role("alert")).to_contain_text("Your password was not checked")
@@ -49,12 +48,12 @@ def test_an_absent_host_is_named_and_its_return_noticed(
     with running("serve", dashboard.host_settings | port, tmp_path / "again.log"):
         ticket = f"BACK-{uuid4().int % 10**6}"
         dashboard.send(HARBOR, ticket)
-        expect(page.get_by_role("link", name=ticket)).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.get_by_role("link", name=ticket)).to_be_visible()
         expect(page.get_by_text("AI Ops is not answering.")).to_have_count(0)
-        expect(fresh.get_by_role("link", name=ticket)).to_be_visible(timeout=PATIENCE_MS)
+        expect(fresh.get_by_role("link", name=ticket)).to_be_visible()
         other.get_by_label("Password").fill(PASSWORD)
         other.get_by_role("button", name="Log in").click()
-        expect(other.get_by_role("link", name=ticket)).to_be_visible(timeout=PATIENCE_MS)
+        expect(other.get_by_role("link", name=ticket)).to_be_visible()
 
 
 def test_an_open_page_survives_a_restart_of_the_dashboard(
@@ -65,12 +64,12 @@ def test_an_open_page_survives_a_restart_of_the_dashboard(
     with running("admin", settings, tmp_path / "first.log") as first:
         address = urlsplit(first.said["admin_url"])
         log_in(bare_page, replace(dashboard, admin=first), ANNA, "/deliveries?state=done")
-        expect(bare_page.get_by_text("Live", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+        expect(bare_page.get_by_text("Live", exact=True)).to_be_visible()
         assert first.stop() == 0
-    expect(bare_page.get_by_text("The connection to the dashboard was lost.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(bare_page.get_by_text("The connection to the dashboard was lost.")).to_be_visible()
     with running("admin", {**settings, "AIOPS_ADMIN_PORT": str(address.port)}, tmp_path / "second.log"):
-        expect(bare_page.get_by_text("The connection to the dashboard was lost.")).to_be_hidden(timeout=PATIENCE_MS)
-        expect(bare_page.get_by_text("Live", exact=True)).to_be_visible(timeout=PATIENCE_MS)
+        expect(bare_page.get_by_text("The connection to the dashboard was lost.")).to_be_hidden()
+        expect(bare_page.get_by_text("Live", exact=True)).to_be_visible()
         expect(bare_page).to_have_url(re.compile("state=done$"))
 
 
@@ -81,10 +80,10 @@ def test_what_cannot_be_shown_does_not_end_the_list(dashboard: Dashboard, page: 
     dashboard.add_unreadable_run(HARBOR, delivery_id, broken)
     log_in(page, dashboard, ANNA)
     page.get_by_role("link", name=broken).click()
-    expect(page.get_by_text("Something could not be shown.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("Something could not be shown.")).to_be_visible()
     page.keyboard.press("Escape")
     dashboard.send(HARBOR, later)
-    expect(page.get_by_role("link", name=later)).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("link", name=later)).to_be_visible()
     expect(page.get_by_text("Something could not be shown.")).to_have_count(0)
 
 
@@ -93,9 +92,9 @@ def test_a_place_in_the_list_that_is_gone_leads_to_its_top(dashboard: Dashboard,
     ticket = f"TOP-{uuid4().int % 10**6}"
     dashboard.send(HARBOR, ticket)
     log_in(page, dashboard, ANNA, "/deliveries?cursor=nonsense&state=nonsense&delivery=nonsense")
-    expect(page.get_by_role("dialog", name="No such delivery")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("dialog", name="No such delivery")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.get_by_role("link", name=ticket)).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("link", name=ticket)).to_be_visible()
     expect(page).to_have_url(dashboard.url + "/deliveries")
 
 
@@ -113,8 +112,8 @@ def test_a_short_loss_of_the_connection_goes_unnoticed(
     before, after = f"BEFORE-{uuid4().int % 10**6}", f"AFTER-{uuid4().int % 10**6}"
     dashboard.send(HARBOR, before)
     log_in(page, dashboard, ANNA)
-    expect(page.get_by_role("link", name=before)).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("link", name=before)).to_be_visible()
     page.evaluate("() => { window.mark = 1; window.sockets.forEach(socket => socket.close()) }")
     dashboard.send(HARBOR, after)
-    expect(page.get_by_role("link", name=after)).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("link", name=after)).to_be_visible()
     assert page.evaluate("() => window.mark") == 1

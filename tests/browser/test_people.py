@@ -97,7 +97,7 @@ def test_a_role_is_changed_and_a_member_removed(
     page.get_by_label("Role").select_option("read-only")
     page.get_by_role("button", name="Save").click()
     expect(members.get_by_role("row").filter(has_text=email).get_by_text("Read only")).to_be_visible()
-    expect(theirs.get_by_label("Password")).to_be_visible(timeout=20_000)
+    expect(theirs.get_by_label("Password")).to_be_visible()
     members.get_by_role("row").filter(has_text=email).get_by_role("button", name="Change …").click()
     page.get_by_role("button", name="Take out of the tenant").click()
     expect(members.get_by_text(email)).to_have_count(0)

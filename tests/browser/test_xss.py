@@ -176,11 +176,11 @@ def _visited(dashboard: Dashboard, page: Page, addresses: list[str]) -> int:
     """Open each address as the platform's administrator; nothing may run. Return how many of the strings were seen."""
     page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
     log_in(page, dashboard, PLATFORM, addresses[0])
-    expect(page.get_by_text(RUN).first).to_be_visible(timeout=20_000)
+    expect(page.get_by_text(RUN).first).to_be_visible()
     shown = 0
     for address in addresses:
         page.goto(dashboard.url + address, wait_until="domcontentloaded")
-        expect(page.get_by_role("heading").first).to_be_visible(timeout=30_000)
+        expect(page.get_by_role("heading").first).to_be_visible()
         wanted = WANTED.get(urlsplit(address).path, 0) if "cursor" not in address else 0
         for _ in range(100):  # until the live connection has drawn the rows
             seen = page.evaluate(SEEN, RUN)
