@@ -188,8 +188,9 @@ async def test_piccolo_goes_around_no_session(opened: Database, two_tenants: Two
         ENGINE.transaction()
     with pytest.raises(UnscopedQuery, match="page through the rows"):
         await ENGINE.batch(Tenant.objects())
-    with pytest.raises(UnscopedQuery):
-        await ENGINE._run_in_new_connection("select 1")
+    for way in (ENGINE._run_in_new_connection, ENGINE._run_in_pool):
+        with pytest.raises(UnscopedQuery):
+            await way("select 1")
     assert current_session() is None
     async with opened.tenant(two_tenants.a.tenant_id) as con:
         current = current_session()

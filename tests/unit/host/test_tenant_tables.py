@@ -50,6 +50,7 @@ async def test_a_row_of_the_catalog_becomes_a_table() -> None:
         ("a b", "b>a elsewhere>b a>elsewhere", "b a"),
         ("b a", "a>b b>a", "a b"),
         ("x b a", "a>b b>a x>a", "x a b"),
+        ("a b c", "a>c c>a c>b", "a c b"),
         ("c b a p", "a>b b>a a>p c>p", "c a b p"),
     ],
 )

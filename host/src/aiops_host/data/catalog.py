@@ -31,7 +31,7 @@ async def tenant_tables(con: Connection) -> list[TenantTable]:
     rows = await con.fetch(_TABLES)
     parents: dict[str, set[str]] = {row["name"]: set() for row in rows}
     for link in await con.fetch(_LINKS):
-        if link["child"] in parents and link["parent"] in parents and link["child"] != link["parent"]:
+        if link["child"] in parents and link["child"] != link["parent"]:
             parents[link["child"]].add(link["parent"])
     found = {
         row["name"]: TenantTable(
