@@ -88,7 +88,7 @@ def _nothing(listing: Listing) -> Node:
     if not listing.first:
         return empty("No older deliveries", "You have reached the first webhook.", pager(first=False, older=False))
     if not listing.connections:
-        text = "This tenant has no connection to a ticketing tool yet. Whoever runs AI Ops makes one with"
+        text = "This tenant has no connection to a ticketing tool yet. Its administrator makes one under Connections, or by"
         return empty("No connection yet", text, h("pre", "aiops connections create --help"))
     text = "As soon as a ticketing tool sends its first webhook it appears here. Enter this address in its webhook settings:"
     return empty(
