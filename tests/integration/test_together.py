@@ -117,3 +117,80 @@ async def test_whoever_comes_first_lends_nothing_to_the_others(opened: Database,
 
     assert set(found) == {(None, True, str(tenant))}
     assert current_session() is None
+
+
+async def transaction(con: Connection) -> int:
+    """Return the transaction."""
+    found: int = await con.fetchval("select txid_current()")
+    return found
+
+
+async def test_what_is_read_in_one_turn_shares_a_session(opened: Database, two_tenants: TwoTenants) -> None:
+    """The tools of one run cost one session; of many runs a few share one, and no tenant shares with another."""
+    a, b = (tenant.tenant_id for tenant in two_tenants)
+    found = await asyncio.gather(*(opened.reading(a, transaction) for _ in range(6)), opened.reading(b, transaction))
+
+    assert len(set(found[:4])) == len(set(found[4:6])) == 1
+    assert len(set(found)) == 3
+
+
+async def test_a_turn_waits_for_no_other(opened: Database, two_tenants: TwoTenants) -> None:
+    """What is read later does not stand behind what was asked for before."""
+    tenant = two_tenants[0].tenant_id
+    later = asyncio.Event()
+
+    async def patient(con: Connection) -> int:
+        await later.wait()
+        return await transaction(con)
+
+    first = asyncio.create_task(opened.reading(tenant, patient))
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(30):
+        second = await opened.reading(tenant, transaction)
+        later.set()
+        assert await first != second
+
+
+async def test_a_read_that_fails_costs_the_others_nothing(opened: Database, two_tenants: TwoTenants) -> None:
+    """What PostgreSQL refuses for one tool is nothing to the tool beside it."""
+
+    async def refused(con: Connection) -> int:
+        return await con.fetchval("select 1 / 0")  # type: ignore[no-any-return]
+
+    tenant = two_tenants[0].tenant_id
+    reads = (opened.reading(tenant, work) for work in (transaction, refused, transaction))
+    first, failed, last = await asyncio.gather(*reads, return_exceptions=True)
+
+    assert isinstance(first, int)
+    assert isinstance(last, int)
+    assert type(failed).__name__ == "DivisionByZeroError"
+
+
+async def test_what_nobody_waits_for_is_broken_off(opened: Database, two_tenants: TwoTenants) -> None:
+    """A read whose tools were all given up does not hold a connection until it is done."""
+    began = asyncio.Event()
+
+    async def endless(con: Connection) -> int:
+        began.set()
+        await con.fetchval("select pg_sleep(3600)")
+        return 0
+
+    tenant = two_tenants[0].tenant_id
+    tasks = [asyncio.create_task(opened.reading(tenant, work)) for work in (endless, transaction)]
+    await began.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    async with asyncio.timeout(30):
+        while opened.usage()[0]:
+            await asyncio.sleep(0.01)
+    async with opened.role("app") as con:
+        assert await con.fetchval("select count(*) from pg_stat_activity where query like '%pg_sleep(3600)%'") == 1
+
+
+async def test_a_read_joins_an_open_session(opened: Database, two_tenants: TwoTenants) -> None:
+    """Inside a session what is read belongs to its transaction."""
+    tenant = two_tenants[0].tenant_id
+    async with opened.tenant(tenant) as con:
+        assert await opened.reading(tenant, transaction) == await transaction(con)

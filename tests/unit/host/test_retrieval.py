@@ -1,6 +1,7 @@
 """The pure parts of retrieval: words, passages, concepts, asset keys and the choice of terms to read."""
 
 import random
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -93,7 +94,7 @@ def test_words_that_keep_the_same_company_point_the_same_way() -> None:
     vectors = concepts.learn([d for d in documents if not {laptop, notebook} <= d.keys()])
 
     learnt = np.array([vectors[lexeme] for lexeme in (laptop, notebook, printer)], np.float32)
-    same, other = concepts.cosines({0: 1.0}, [{1: 1.0}, {2: 1.0}], [0, 1, 2], learnt)
+    same, other = concepts.cosines([said({n: 1.0}) for n in range(3)], np.arange(3, dtype=np.int32), learnt)
     assert same > other + 0.5
 
 
@@ -119,8 +120,10 @@ def test_what_is_learnt_does_not_depend_on_where_learning_began(monkeypatch: pyt
 
     def closeness() -> list[float]:
         learnt = concepts.learn(documents)
-        vectors = np.array(list(learnt.values()), np.float32)
-        return concepts.cosines(bags[0], bags[1:60], [numbers[lexeme] for lexeme in learnt], vectors)
+        known = sorted(learnt, key=lambda lexeme: numbers[lexeme])
+        vectors = np.array([learnt[lexeme] for lexeme in known], np.float32)
+        lexemes = np.array([numbers[lexeme] for lexeme in known], np.int32)
+        return concepts.cosines([said(bag) for bag in bags[:60]], lexemes, vectors)
 
     first = closeness()
     seeded = np.random.default_rng
@@ -131,13 +134,28 @@ def test_what_is_learnt_does_not_depend_on_where_learning_began(monkeypatch: pyt
 def test_a_document_points_where_its_words_point() -> None:
     """Frequency counts, but not length; a document without a known lexeme points nowhere."""
     vectors = np.array([[3.0, 0.0], [0.0, 4.0]], np.float32)
-    mixed, longer, other, unknown = concepts.cosines(
-        {1: 1.0, 3: 9.0}, [{1: 1.0, 2: 1.0}, {1: 5.0, 2: 5.0, 3: 1.0}, {2: 2.0}, {3: 1.0}], [1, 2], vectors
-    )
+    lexemes = np.array([1, 2], np.int32)
+    texts = [{1: 1.0, 3: 9.0}, {1: 1.0, 2: 1.0}, {1: 5.0, 2: 5.0, 3: 1.0}, {2: 2.0}, {3: 1.0, 0: 1.0}]
+    mixed, longer, other, unknown = concepts.cosines([said(text) for text in texts], lexemes, vectors)
     assert mixed == pytest.approx(0.6)
     assert longer == pytest.approx(0.6)
     assert other == unknown == 0.0
-    assert concepts.cosines({1: 1.0}, [{1: 1.0}], [], vectors) == [0.0]
+    assert concepts.cosines([said({1: 1.0}), said({1: 1.0})], lexemes[:0], vectors) == [0.0]
+
+
+def test_only_what_a_document_begins_with_says_where_it_points() -> None:
+    """Of a pasted log the first known lexemes count, wherever unknown ones stand between, and each text has its own."""
+    lexemes = np.arange(100, dtype=np.int32)
+    vectors = np.eye(100, dtype=np.float32)
+    long = {n if n % 2 else 1000 + n: 1.0 for n in range(180)} | dict.fromkeys(range(0, 100, 2), 1.0)
+    first = dict.fromkeys([*range(1, 100, 2), *range(0, 100, 2)][: concepts.MAX_LEXEMES], 1.0)
+    texts = [said(long), said(long), said(first), said({98: 1.0, 100: 1.0}), said(first)]
+    assert concepts.cosines(texts, lexemes, vectors) == pytest.approx([1.0, 1.0, 0.0, 1.0])
+
+
+def said(bag: Mapping[int, float]) -> concepts.Said:
+    """Return what a text says, as it comes from PostgreSQL."""
+    return concepts.Said(np.array(list(bag), np.int32), np.array(list(bag.values()), np.float32))
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,10 @@ class EnhanceAgent(Agent):
         """Walk the graph once."""
         # LangChain would send traces to its makers' service if an environment variable told it to.
         with tracing_context(enabled=False):
-            walked = await self._graph.ainvoke({"ticket": ticket}, context=_Walk(context), version="v2")
-        draft: NoteDraft = walked.value["draft"]
+            walked = await self._graph.ainvoke(
+                {"ticket": ticket}, context=_Walk(context), output_keys="draft", version="v2"
+            )
+        draft: NoteDraft = walked.value
         return draft
 
 

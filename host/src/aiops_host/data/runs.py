@@ -149,13 +149,10 @@ class FinishedRun:
 
 
 async def store(con: Connection, claim: DeliveryClaim, run: FinishedRun) -> None:
-    """Store the run with its steps, inside the caller's tenant session."""
+    """Store the run with its steps in one statement, inside the caller's tenant session."""
     costs = [s.cost_usd for s in run.steps if s.cost_usd is not None]
     await con.execute(
-        "insert into run (tenant_id, run_id, delivery_id, attempt, connection_id, ticket_id, agent, agent_version, "
-        "dry_run, state, error, started_at, finished_at, model, prompt_tokens, completion_tokens, cost_usd, ticket, "
-        "draft, enhancement) values "
-        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+        _STORE,
         claim.tenant_id,
         run.run_id,
         claim.delivery_id,
@@ -176,38 +173,39 @@ async def store(con: Connection, claim: DeliveryClaim, run: FinishedRun) -> None
         _storable(run.ticket),
         _storable(run.draft),
         _storable(run.enhancement),
+        *_columns(run.steps),
     )
-    await _store_steps(con, claim, run)
 
 
-_STORE_STEPS = """
+_STORE = """
+with stored as (
+    insert into run (tenant_id, run_id, delivery_id, attempt, connection_id, ticket_id, agent, agent_version, dry_run,
+                     state, error, started_at, finished_at, model, prompt_tokens, completion_tokens, cost_usd, ticket,
+                     draft, enhancement)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+)
 insert into step (tenant_id, run_id, number, name, started_at, milliseconds, inputs, outputs, error, model,
                   prompt_tokens, completion_tokens, cost_usd)
 select $1, $2, x.* from unnest(
-    $3::int[], $4::text[], $5::timestamptz[], $6::float8[], $7::jsonb[], $8::jsonb[], $9::text[], $10::text[],
-    $11::int[], $12::int[], $13::numeric[]) x
+    $21::int[], $22::text[], $23::timestamptz[], $24::float8[], $25::jsonb[], $26::jsonb[], $27::text[], $28::text[],
+    $29::int[], $30::int[], $31::numeric[]) x
 """
 
 
-async def _store_steps(con: Connection, claim: DeliveryClaim, run: FinishedRun) -> None:
-    rows = [
-        (
-            number,
-            step.name,
-            step.started_at,
-            step.milliseconds,
-            _storable(step.inputs),
-            _storable(step.outputs),
-            step.error,
-            step.model,
-            step.prompt_tokens,
-            step.completion_tokens,
-            step.cost_usd,
-        )
-        for number, step in enumerate(run.steps, 1)
-    ]
-    if rows:
-        await con.execute(_STORE_STEPS, claim.tenant_id, run.run_id, *map(list, zip(*rows, strict=True)))
+def _columns(steps: Sequence[Step]) -> tuple[list[Any], ...]:
+    return (
+        list(range(1, len(steps) + 1)),
+        [step.name for step in steps],
+        [step.started_at for step in steps],
+        [step.milliseconds for step in steps],
+        [_storable(step.inputs) for step in steps],
+        [_storable(step.outputs) for step in steps],
+        [step.error for step in steps],
+        [step.model for step in steps],
+        [step.prompt_tokens for step in steps],
+        [step.completion_tokens for step in steps],
+        [step.cost_usd for step in steps],
+    )
 
 
 async def list_(

@@ -16,7 +16,7 @@ import msgspec
 
 from aiops_core.errors import AiopsError
 from aiops_host.data.engine import ENGINE
-from aiops_host.data.together import Together
+from aiops_host.data.together import SameTurn, Together
 
 ACQUIRE_SECONDS = 2.0
 IDLE_CHECK_SECONDS = 1.0
@@ -116,7 +116,9 @@ class Database:
         """Take pools made by :meth:`open`."""
         self._pools = pools
         self._patience = patience
-        self._together: Together[Work[Any], Any] = Together(self._worked, passed_on=(DatabaseBusy, DatabaseDown))
+        passed_on = (DatabaseBusy, DatabaseDown)
+        self._together: Together[Work[Any], Any] = Together(self._worked, passed_on=passed_on)
+        self._reading: SameTurn[Work[Any], Any] = SameTurn(self._worked, passed_on=passed_on)
 
     @classmethod
     async def open(
@@ -206,6 +208,22 @@ class Database:
             async with self.tenant(tenant_id) as con:
                 return await work(con)
         result: ResultT = await self._together.add(tenant_id, work)
+        return result
+
+    async def reading(self, tenant_id: UUID, work: Work[ResultT]) -> ResultT:
+        """Read in a tenant session, in one with what else of the tenant is asked for in the same turn of the loop.
+
+        Args:
+            tenant_id: Whose session it is; an open one of this task is joined.
+            work: As for :meth:`together`; it writes nothing.
+
+        Raises:
+            TenantMismatch, DatabaseBusy, DatabaseDown: As :meth:`tenant`.
+        """
+        if current_session() is not None:
+            async with self.tenant(tenant_id) as con:
+                return await work(con)
+        result: ResultT = await self._reading.add(tenant_id, work)
         return result
 
     async def _worked(self, tenant_id: UUID, works: Sequence[Work[Any]]) -> list[Any]:

@@ -1,7 +1,9 @@
-"""Writes of one tenant that arrive while others of it are being committed are committed together next.
+"""Work of one tenant that shares a transaction with other work of it.
 
-One transaction, and one flush to disk, then serve many: on a slow disk the flush is what most of the time goes to.
-Nobody waits for company: what arrives alone is committed at once.
+:class:`Together`: writes that arrive while others of the tenant are being committed are committed together next. One
+transaction, and one flush to disk, then serve many: on a slow disk the flush is what most of the time goes to.
+:class:`SameTurn`: what is read in one turn of the event loop, as by the tools of one run, is read in one transaction.
+Nobody waits for company: what arrives alone is done at once.
 """
 
 from __future__ import annotations
@@ -10,14 +12,18 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 MOST_TOGETHER = 64
 MOST_BYTES = 4 * 1024 * 1024
+MOST_OF_A_TURN = 4
+"""What is read one after the other in one session could be read side by side in several."""
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
+Commit: TypeAlias = Callable[[UUID, Sequence[ItemT]], Awaitable[Sequence[ResultT]]]
+Waiting: TypeAlias = tuple[ItemT, "asyncio.Future[ResultT]"]
 
 
 class Together(Generic[ItemT, ResultT]):
@@ -25,7 +31,7 @@ class Together(Generic[ItemT, ResultT]):
 
     def __init__(
         self,
-        commit: Callable[[UUID, Sequence[ItemT]], Awaitable[Sequence[ResultT]]],
+        commit: Commit[ItemT, ResultT],
         *,
         passed_on: tuple[type[Exception], ...],
         size: Callable[[ItemT], int] = lambda _: 0,
@@ -41,7 +47,7 @@ class Together(Generic[ItemT, ResultT]):
         self._commit = commit
         self._passed_on = passed_on
         self._size = size
-        self._waiting: dict[UUID, deque[tuple[ItemT, asyncio.Future[ResultT]]]] = {}
+        self._waiting: dict[UUID, deque[Waiting[ItemT, ResultT]]] = {}
         self._writing: set[asyncio.Task[None]] = set()
 
     async def add(self, tenant_id: UUID, item: ItemT) -> ResultT:
@@ -62,36 +68,79 @@ class Together(Generic[ItemT, ResultT]):
         waiting = self._waiting[tenant_id]
         try:
             while batch := self._next_batch(waiting):
-                await self._write_batch(tenant_id, batch)
+                await _done(self._commit, self._passed_on, tenant_id, batch)
         finally:
             del self._waiting[tenant_id]
 
-    async def _write_batch(self, tenant_id: UUID, batch: Sequence[tuple[ItemT, asyncio.Future[ResultT]]]) -> None:
-        try:
-            results = await self._commit(tenant_id, [item for item, _ in batch])
-        except self._passed_on as error:
-            for _, answer in batch:
-                _fail(answer, type(error)(*error.args))
-        except Exception as error:  # isolation: what one item is refused for must not cost those beside it
-            if len(batch) == 1:
-                _fail(batch[0][1], error)
-                return
-            for one in batch:
-                await self._write_batch(tenant_id, [one])
-        else:
-            for (_, answer), result in zip(batch, results, strict=True):
-                if not answer.done():
-                    answer.set_result(result)
-
-    def _next_batch(
-        self, waiting: deque[tuple[ItemT, asyncio.Future[ResultT]]]
-    ) -> list[tuple[ItemT, asyncio.Future[ResultT]]]:
-        batch: list[tuple[ItemT, asyncio.Future[ResultT]]] = []
+    def _next_batch(self, waiting: deque[Waiting[ItemT, ResultT]]) -> list[Waiting[ItemT, ResultT]]:
+        batch: list[Waiting[ItemT, ResultT]] = []
         size = 0
         while waiting and len(batch) < MOST_TOGETHER and size < MOST_BYTES:
             batch.append(waiting.popleft())
             size += self._size(batch[-1][0])
         return batch
+
+
+class SameTurn(Generic[ItemT, ResultT]):
+    """Does what is asked for a tenant in one turn of the event loop together, a few at a time; turns go side by side."""
+
+    def __init__(self, do: Commit[ItemT, ResultT], *, passed_on: tuple[type[Exception], ...]) -> None:
+        """Take what does a tenant's items in one transaction, and what it may raise as for :class:`Together`."""
+        self._do = do
+        self._passed_on = passed_on
+        self._gathering: dict[UUID, list[Waiting[ItemT, ResultT]]] = {}
+        self._doing: set[asyncio.Task[None]] = set()
+
+    async def add(self, tenant_id: UUID, item: ItemT) -> ResultT:
+        """Return the item's result; raises what doing it raised. Once nobody waits for a turn, its work is cancelled."""
+        answer: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
+        batch = self._gathering.get(tenant_id)
+        if batch is not None and len(batch) < MOST_OF_A_TURN:
+            batch.append((item, answer))
+        else:
+            self._gathering[tenant_id] = batch = [(item, answer)]
+            task = asyncio.create_task(self._work(tenant_id, batch), context=Context())
+            self._doing.add(task)
+            task.add_done_callback(self._doing.discard)
+        return await answer
+
+    async def _work(self, tenant_id: UUID, batch: Sequence[Waiting[ItemT, ResultT]]) -> None:
+        if self._gathering.get(tenant_id) is batch:
+            del self._gathering[tenant_id]
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - coroutines run in tasks
+
+        def unwanted(_: asyncio.Future[ResultT]) -> None:
+            if all(answer.cancelled() for _, answer in batch):
+                task.cancel()
+
+        for _, answer in batch:
+            answer.add_done_callback(unwanted)
+        await _done(self._do, self._passed_on, tenant_id, batch)
+
+
+async def _done(
+    commit: Commit[ItemT, ResultT],
+    passed_on: tuple[type[Exception], ...],
+    tenant_id: UUID,
+    batch: Sequence[Waiting[ItemT, ResultT]],
+) -> None:
+    """Answer everybody in the batch."""
+    try:
+        results = await commit(tenant_id, [item for item, _ in batch])
+    except passed_on as error:
+        for _, answer in batch:
+            _fail(answer, type(error)(*error.args))
+    except Exception as error:  # isolation: what one item is refused for must not cost those beside it
+        if len(batch) == 1:
+            _fail(batch[0][1], error)
+            return
+        for one in batch:
+            await _done(commit, passed_on, tenant_id, [one])
+    else:
+        for (_, answer), result in zip(batch, results, strict=True):
+            if not answer.done():
+                answer.set_result(result)
 
 
 def _fail(answer: asyncio.Future[ResultT], error: Exception) -> None:

@@ -21,8 +21,7 @@ class TenantHistory:
 
     async def similar(self, text: str, limit: int = 5) -> Sequence[Evidence]:
         """Return the past tickets most like ``text``."""
-        async with self.database.tenant(self.tenant_id) as con:
-            return await history.similar(con, text, limit)
+        return await self.database.reading(self.tenant_id, lambda con: history.similar(con, text, limit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,7 @@ class TenantKnowledge:
 
     async def search(self, text: str, limit: int = 5) -> Sequence[Evidence]:
         """Return the articles most about ``text``."""
-        async with self.database.tenant(self.tenant_id) as con:
-            return await knowledge.search(con, text, limit)
+        return await self.database.reading(self.tenant_id, lambda con: knowledge.search(con, text, limit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +45,7 @@ class TenantAssets:
 
     async def find(self, keys: Sequence[str]) -> Sequence[Evidence]:
         """Return the assets that have one of the keys."""
-        async with self.database.tenant(self.tenant_id) as con:
-            return await assets.find(con, keys)
+        return await self.database.reading(self.tenant_id, lambda con: assets.find(con, keys))
 
 
 @dataclass(slots=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ MAX_LEXEMES = 60
 """Of one document: what it begins with says what it is about, and a pasted log has hundreds."""
 
 Floats: TypeAlias = NDArray[np.float32]
-Lexeme = TypeVar("Lexeme", str, int)
+Ints: TypeAlias = NDArray[np.int32]
 
 
 def learn(documents: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
@@ -48,26 +49,47 @@ def learn(documents: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
     return dict(zip(vocabulary, (rarity[:, None] * basis * strengths).tolist(), strict=True))
 
 
-def cosines(
-    query: Mapping[int, float], documents: Sequence[Mapping[int, float]], lexemes: Sequence[int], vectors: Floats
-) -> list[float]:
-    """Return how far each document points the way the query does, from -1 to 1; 0 for what has no vectors.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The lexemes of a text in its order, and how often each occurs in it."""
+
+    lexemes: Ints
+    frequencies: Floats
+
+
+def cosines(texts: Sequence[Said], lexemes: Ints, vectors: Floats) -> list[float]:
+    """Return how far each text but the first points the way the first does, from -1 to 1; 0 for one without vectors.
 
     Args:
-        query: The frequency of each lexeme, in the order of the text.
-        documents: The same of each document.
-        lexemes: Those that something was learnt of; the others say nothing.
+        texts: The query, then the documents.
+        lexemes: Those that something was learnt of, ascending; the others say nothing.
         vectors: What was learnt, a row for each of ``lexemes``.
     """
-    if not lexemes:
-        return [0.0] * len(documents)
-    columns = {lexeme: n for n, lexeme in enumerate(lexemes)}
-    directions = _unit(_frequencies([query, *documents], columns) @ vectors)
+    if not len(lexemes):
+        return [0.0] * (len(texts) - 1)
+    directions = _unit(_said(texts, lexemes) @ vectors)
     cosine: list[float] = (directions[1:] @ directions[0]).tolist()
     return cosine
 
 
-def _frequencies(documents: Sequence[Mapping[Lexeme, float]], columns: Mapping[Lexeme, int]) -> Floats:
+def _said(texts: Sequence[Said], lexemes: Ints) -> Floats:
+    """Return the same as :func:`_frequencies` of texts whose lexemes are numbers, without a step for each of them."""
+    said = np.concatenate([text.lexemes for text in texts])
+    lengths = [len(text.lexemes) for text in texts]
+    columns = np.searchsorted(lexemes, said).clip(max=len(lexemes) - 1)
+    known = lexemes[columns] == said
+    before = np.cumsum(known) - known
+    begins = np.cumsum([0, *lengths[:-1]])
+    # What a text begins with: each known lexeme's place among the known ones of its text. No text is empty.
+    kept = known & (before - np.repeat(before[begins], lengths) < MAX_LEXEMES)
+    rows = np.zeros((len(texts), len(lexemes)), np.float32)
+    rows[np.repeat(np.arange(len(texts)), lengths)[kept], columns[kept]] = np.concatenate(
+        [text.frequencies for text in texts]
+    )[kept]
+    return np.log1p(rows)
+
+
+def _frequencies(documents: Sequence[Mapping[str, float]], columns: Mapping[str, int]) -> Floats:
     """Return the logarithm of each lexeme's frequency: a row for each document, a column for each lexeme."""
     rows = np.zeros((len(documents), len(columns)), np.float32)
     for row, document in zip(rows, documents, strict=True):

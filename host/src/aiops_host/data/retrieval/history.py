@@ -97,6 +97,8 @@ async def similar(
         excluded = await _documents(con, [exclude_ticket_id], exclude_connection_id, or_file=True)
     hits = await ranking.search(con, "tickets", text, limit + len(excluded))
     kept = [hit for hit in hits if hit.document_id not in excluded][:limit]
+    if not kept:
+        return []
     rows = await con.fetch(_QUOTED, [hit.document_id for hit in kept], QUOTED_BODY, QUOTED_RESOLUTION)
     found = {row["document_id"]: row for row in rows}
     return [_evidence(found[hit.document_id], hit.score) for hit in kept]

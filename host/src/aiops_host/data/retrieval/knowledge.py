@@ -63,6 +63,8 @@ async def search(con: Connection, text: str, limit: int = 5) -> list[Evidence]:
     A second passage is quoted too where both together stay within the length of one.
     """
     hits = await ranking.search(con, "articles", text, limit * PASSAGES_PER_ARTICLE)
+    if not hits:
+        return []
     scores = {hit.document_id: hit.score for hit in hits}
     rows = await con.fetch(
         "select p.document_id, p.ordinal, p.body as passage, a.slug, a.title, a.url, a.updated_at "

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from aiops_host.data.retrieval.concepts import Floats, cosines
+from aiops_host.data.retrieval.concepts import Floats, Ints, Said, cosines
 from aiops_host.data.retrieval.lexemes import CollectionName, Connection, bags_of, function_lexemes
 
 K1 = 3.0
@@ -144,7 +144,7 @@ _CANDIDATE = f"""
 
 ALL_READ = f"""
 with hit as ({_CANDIDATE})
-select hit.document_id, hit.score, d.lexeme_ids, d.frequencies
+select hit.document_id, hit.score, array_send(d.lexeme_ids) as lexeme_ids, array_send(d.frequencies) as frequencies
 from hit join search_document d on d.document_id = hit.document_id
 order by hit.score desc, hit.document_id desc
 """  # noqa: S608 - constants of this module
@@ -160,7 +160,7 @@ with candidate as ({_CANDIDATE}), hit as (
     order by score desc, d.document_id desc
     limit $7
 )
-select hit.document_id, hit.score, d.lexeme_ids, d.frequencies
+select hit.document_id, hit.score, array_send(d.lexeme_ids) as lexeme_ids, array_send(d.frequencies) as frequencies
 from hit join search_document d on d.document_id = hit.document_id
 order by hit.score desc, hit.document_id desc
 """  # noqa: S608 - constants of this module
@@ -168,25 +168,37 @@ order by hit.score desc, hit.document_id desc
 
 async def _by_concepts(con: Connection, query: _Query, documents: Sequence[Any]) -> dict[int, float]:
     """Return a factor of 1 for a document that points the query's way, and less the further it points away."""
-    lexemes, vectors = await _vectors(con, {*query.bag, *(i for document in documents for i in document["lexeme_ids"])})
-    if query.bag.keys().isdisjoint(lexemes):
+    asked = Said(np.fromiter(query.bag, np.int32), np.fromiter(query.bag.values(), np.float32))
+    texts = [asked, *(Said(_ints(row["lexeme_ids"]), _floats(row["frequencies"])) for row in documents)]
+    lexemes, vectors = await _vectors(con, np.unique(np.concatenate([text.lexemes for text in texts])))
+    if not np.isin(asked.lexemes, lexemes).any():
         return {}
-    bags = [dict(zip(document["lexeme_ids"], document["frequencies"], strict=True)) for document in documents]
     return {
         document["document_id"]: math.exp(CONCEPT_WEIGHT * (cosine - 1))
-        for document, cosine in zip(documents, cosines(query.bag, bags, lexemes, vectors), strict=True)
+        for document, cosine in zip(documents, cosines(texts, lexemes, vectors), strict=True)
     }
 
 
-async def _vectors(con: Connection, lexeme_ids: set[int]) -> tuple[list[int], Floats]:
-    """Return the lexemes something was learnt of, and a row for each."""
-    rows = await con.fetch(
-        "select lexeme_id, array_send(vector) as sent from search_concept where lexeme_id = any($1::int[])",
-        list(lexeme_ids),
+async def _vectors(con: Connection, lexeme_ids: Ints) -> tuple[Ints, Floats]:
+    """Return those of the lexemes, ascending, that something was learnt of, and a row for each."""
+    row = await con.fetchrow(
+        "select array_send(array_agg(lexeme_id)) as lexeme_ids, string_agg(sent, '') as sent from ("
+        "select lexeme_id, array_send(vector) as sent from search_concept where lexeme_id = any($1::int[]) "
+        "order by lexeme_id) learnt",
+        lexeme_ids.tolist(),
     )
-    if not rows:
-        return [], np.zeros((0, 0), np.float32)
-    sent = np.frombuffer(b"".join(row["sent"] for row in rows), ">f4").reshape(len(rows), -1)
-    # PostgreSQL's own form of a real[]: a head of five numbers, then each value after its length. asyncpg would make a
-    # Python object of each value first: ten thousand of them in every search.
-    return [row["lexeme_id"] for row in rows], sent[:, ARRAY_HEAD + 1 :: 2].astype(np.float32)
+    if row["sent"] is None:
+        return np.zeros(0, np.int32), np.zeros((0, 0), np.float32)
+    lexemes = _ints(row["lexeme_ids"])
+    sent = np.frombuffer(row["sent"], ">f4").reshape(len(lexemes), -1)
+    return lexemes, sent[:, ARRAY_HEAD + 1 :: 2].astype(np.float32)
+
+
+# PostgreSQL's own form of an array: a head of five numbers, then each value after its length. asyncpg would make a
+# Python object of each value: more than ten thousand in every search.
+def _ints(sent: bytes) -> Ints:
+    return np.frombuffer(sent, ">i4")[ARRAY_HEAD + 1 :: 2].astype(np.int32)
+
+
+def _floats(sent: bytes) -> Floats:
+    return np.frombuffer(sent, ">f4")[ARRAY_HEAD + 1 :: 2].astype(np.float32)
