@@ -183,7 +183,7 @@ async def test_what_nobody_waits_for_is_broken_off(opened: Database, two_tenants
     await asyncio.gather(*tasks, return_exceptions=True)
 
     async with asyncio.timeout(30):
-        while opened.usage()[0]:
+        while opened.usage()[0]:  # noqa: ASYNC110 - a pool tells nobody
             await asyncio.sleep(0.01)
     async with opened.role("app") as con:
         assert await con.fetchval("select count(*) from pg_stat_activity where query like '%pg_sleep(3600)%'") == 1
