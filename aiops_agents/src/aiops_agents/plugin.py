@@ -58,6 +58,7 @@ def aiops_register_llm_backends() -> Iterable[LLMBackendSpec]:
         config=LiteLLMConfig,
         addresses=addresses,
         routes=from_routes,
+        unpriced=_unpriced,
     )
     yield LLMBackendSpec(name="offline", title="Offline: quotes the evidence, no model", factory=offline.make)
 
@@ -72,6 +73,12 @@ def _litellm(config: LiteLLMConfig, services: BackendServices) -> LLMBackend:
     from aiops_agents.backends.litellm import LiteLLMBackend  # noqa: PLC0415  reached only when a tenant uses it
 
     return LiteLLMBackend(config, services)
+
+
+def _unpriced(config: LiteLLMConfig) -> Iterable[str]:
+    from aiops_agents.backends.prices import unpriced  # noqa: PLC0415  reads the library's list
+
+    return unpriced(config)
 
 
 def _enhance(_config: NoConfig, _services: AgentServices) -> Agent:

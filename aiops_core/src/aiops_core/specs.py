@@ -56,7 +56,9 @@ class LLMBackendSpec:
 
     ``addresses`` returns every address a configuration makes the backend call, for the host to hold against the
     operator's catalogue; it raises ``ConfigInvalid`` where one is missing. ``routes`` makes the configuration that asks
-    the given models in their order with the tenant's keys; a backend without it is handed no keys.
+    the given models in their order with the tenant's keys; a backend without it is handed no keys. ``unpriced`` returns
+    the models of a configuration whose price the backend does not know, for the host to warn of: under a budget in USD
+    they are not asked.
     """
 
     kind: ClassVar[str] = "LLM backend"
@@ -66,6 +68,7 @@ class LLMBackendSpec:
     config: type[PluginConfig] = NoConfig
     addresses: Callable[[Any], Iterable[str]] = field(default=lambda _config: ())
     routes: Callable[[Sequence[ModelRoute]], PluginConfig] | None = None
+    unpriced: Callable[[Any], Iterable[str]] = field(default=lambda _config: ())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,6 +11,7 @@ from tests.support.databases import DatabaseUrls, run_apart
 from tests.support.probing import alive
 
 from aiops_host.cli import asking
+from aiops_host.cli.main import main
 
 KEY = "canary-key-1414"
 
@@ -99,3 +100,38 @@ def test_budgets_and_usage_by_command(aiops: Aiops) -> None:
     assert aiops("usage", "--json") == [{"tenant": "acme", "rows": []}]
     assert aiops("usage", "--tenant", "acme", "--csv").startswith("tenant,day,agent,provider,model,calls,")
     assert "UTC" in aiops("usage", "--from", "2026-01-01", "--to", "2026-01-31")
+
+
+def test_a_budget_in_usd_warns_of_models_without_a_price(
+    aiops: Aiops, key: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is named with the command that mends it, when the budget is set and when it is listed; priced, none is."""
+    aiops("tenants", "create", "acme")
+    aiops("providers", "allow", "inhouse", "--address", "https://llm.example/v1")
+    aiops("providers", "set", "inhouse", "--tenant", "acme", "--models", "llama", "--key-file", key, "--untested")
+    aiops("providers", "set", "openai", "--tenant", "acme", "--models", "gpt-4o", "--key-file", key, "--untested")
+    mended = "aiops providers price inhouse llama --input USD --output USD"
+    aiops("budgets", "set", "day", "--tenant", "acme", "--tokens", "1000")
+    assert mended not in aiops("budgets", "list")
+    assert main(["budgets", "set", "month", "--tenant", "acme", "--usd", "20"]) == 0
+    printed = capsys.readouterr()
+    assert mended in printed.err
+    assert "gpt-4o" not in printed.err
+    assert mended not in printed.out
+    assert aiops("budgets", "list").count(mended) == 1
+    listed = {one["budget"]["period"]: one["unpriced"] for one in aiops("budgets", "list", "--json")}
+    assert [(m["model"], m["provider"]) for m in listed["month"]] == [("llama", "inhouse")]
+    assert listed["day"] == []
+    aiops(*mended.replace("USD", "1").split()[1:])
+    assert "No price" not in aiops("budgets", "list")
+
+
+def test_a_backend_set_by_hand_is_warned_of_too(aiops: Aiops) -> None:
+    """Its price belongs into its configuration."""
+    aiops("tenants", "create", "acme")
+    config = ("--set", 'models=[{"model": "openai/llama", "api_base": "https://api.openai.com/v1", "api_key": "k"}]')
+    aiops("backends", "set", "litellm", "--tenant", "acme", *config)
+    aiops("budgets", "set", "month", "--tenant", "acme", "--usd", "20")
+    said = aiops("budgets", "list")
+    assert "No price is known for openai/llama of the backend litellm" in said
+    assert "aiops backends set litellm --tenant acme" in said

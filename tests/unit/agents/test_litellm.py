@@ -33,8 +33,8 @@ from tests.support.llm_stub import (
     speaks_both,
 )
 
-from aiops_agents.backends import library
-from aiops_agents.backends.config import LiteLLMConfig
+from aiops_agents.backends import library, prices
+from aiops_agents.backends.config import LiteLLMConfig, ModelConfig
 from aiops_agents.backends.failures import explained
 from aiops_agents.backends.litellm import LiteLLMBackend
 from aiops_agents.backends.metering import BACKOFF
@@ -395,3 +395,12 @@ async def test_a_model_may_call_tools_in_vain() -> None:
         completion = await backend.complete(make_request())
     assert completion.draft.sections == ()
     assert "tools" not in stub.asked[0].body
+
+
+def test_the_bundled_prices_are_the_librarys() -> None:
+    """What is said of prices without loading the library holds in a run."""
+    models = [ModelConfig(model=f"openai/{name}") for name in ("unlisted", *library.loaded().model_cost)]
+    cost = library.loaded().model_cost
+    assert [prices.price_in(prices.bundled(), m) for m in models] == [prices.price_in(cost, m) for m in models]
+    config = LiteLLMConfig(models=(ModelConfig(model="openai/gpt-4o"), ModelConfig(model="openai/unlisted")))
+    assert list(prices.unpriced(config)) == ["openai/unlisted"]

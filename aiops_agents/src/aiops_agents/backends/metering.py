@@ -10,13 +10,13 @@ import msgspec
 
 from aiops_agents.backends import library
 from aiops_agents.backends.config import ModelConfig
+from aiops_agents.backends.prices import MILLION, price_in
 from aiops_core import CallMeter, CallRecord, ModelCall, ModelPrice, Usage
 
 BACKOFF = (2.0, 4.0, 8.0)
 PER_MESSAGE = 16
 OVERHEAD = 500
 """Tokens providers add on their own, such as Anthropic's 346 for an answer in a structure."""
-MILLION = 1_000_000
 
 
 class Unmetered:
@@ -50,7 +50,7 @@ def call_of(model: ModelConfig, asked: dict[str, Any]) -> ModelCall:
         model=model.model,
         prompt_tokens=prompt,
         max_tokens=asked["max_tokens"],
-        usd=_cost(price_of(model), prompt, asked["max_tokens"]),
+        usd=_cost(price_in(library.loaded().model_cost, model), prompt, asked["max_tokens"]),
     )
 
 
@@ -62,18 +62,6 @@ def usage_of(model: ModelConfig, response: Any) -> Usage:
     listed = getattr(response, "_hidden_params", {}).get("response_cost")
     cost = _cost(model.price, prompt, completion) if model.price else listed
     return Usage(prompt_tokens=prompt, completion_tokens=completion, cost_usd=None if cost is None else float(cost))
-
-
-def price_of(model: ModelConfig) -> ModelPrice | None:
-    """Return the operator's price, or the one of the library's bundled list; a model it does not list has none."""
-    if model.price is not None:
-        return model.price
-    listed: dict[str, dict[str, Any]] = library.loaded().model_cost
-    entry = listed.get(model.model) or listed.get(model.model.partition("/")[2]) or {}
-    costs = entry.get("input_cost_per_token"), entry.get("output_cost_per_token")
-    if None in costs:
-        return None
-    return ModelPrice(input=float(costs[0] or 0) * MILLION, output=float(costs[1] or 0) * MILLION)
 
 
 def _cost(price: ModelPrice | None, prompt: int, completion: int) -> float | None:

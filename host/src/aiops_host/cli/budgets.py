@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
+from aiops_core.plugins import load_plugins
 from aiops_host.cli.program import as_json, opened, print_json, print_table, run, run_async
+from aiops_host.settings import read_settings
 
 if TYPE_CHECKING:
-    from aiops_host.data.budgets import Period, TenantBudget
+    from aiops_host.data.budgets import BudgetState, Period
+    from aiops_host.trust.prices import Unpriced
 
 PERIODS = click.Choice(["day", "month"])
 tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose budget it is")
@@ -32,9 +36,11 @@ def set_(period: Period, slug: str, tokens: int | None, usd: float | None) -> No
     """Set the budget of a PERIOD, day or month by UTC. At its end notes are made without AI text."""
     from aiops_host.data import budgets as stored  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.data import tenants  # noqa: PLC0415
-    from aiops_host.trust import audit  # noqa: PLC0415
+    from aiops_host.trust import audit, prices  # noqa: PLC0415
 
-    async def work() -> str:
+    registry = load_plugins(blocked=read_settings().blocked).registry
+
+    async def work() -> tuple[str, list[Unpriced]]:
         async with opened() as database:
             tenant = await tenants.by_slug(database, slug)
             async with database.tenant(tenant.id) as con:
@@ -49,9 +55,14 @@ def set_(period: Period, slug: str, tokens: int | None, usd: float | None) -> No
                     details={"tokens": str(tokens), "usd": str(usd)},
                 )
                 states = await stored.states(con)
-        return next(s.sentence for s in states if (s.set_by, s.period) == ("operator", period))
+                in_usd = any(state.usd is not None for state in states)
+                missing = await prices.unpriced(con, registry, slug) if in_usd else []
+        return next(s.sentence for s in states if (s.set_by, s.period) == ("operator", period)), missing
 
-    click.echo(f"{slug}: {run_async(work)}")
+    sentence, missing = run_async(work)
+    click.echo(f"{slug}: {sentence}")
+    for one in missing:
+        click.echo(f"{slug}: {one.sentence}", err=True)
 
 
 @budgets.command()
@@ -82,18 +93,45 @@ def remove(period: Period, slug: str) -> None:
 @as_json
 def list_(slug: str | None, as_json: bool) -> None:
     """List budgets and how far they are used, the fullest first."""
-    from aiops_host.data import budgets as stored  # noqa: PLC0415 - the database is not needed for --help
-
-    async def work() -> list[TenantBudget]:
-        async with opened() as database:
-            return [one for one in await stored.overview(database) if slug in (None, one.tenant)]
-
-    found = run_async(work)
+    found = run_async(lambda: _listed(slug))
     if as_json:
         print_json(found)
         return
     rows = [(b.tenant, b.budget.set_by, b.budget.period, b.budget.level, b.budget.sentence) for b in found]
     print_table(rows, ("TENANT", "SET BY", "PERIOD", "LEVEL", "WHAT IT MEANS"))
+    for line in dict.fromkeys(f"{b.tenant}: {one.sentence}" for b in found for one in b.unpriced):
+        click.echo(f"\n{line}")
+
+
+class ListedBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant's budget, and the models a budget in USD keeps from being asked."""
+
+    tenant: str
+    budget: BudgetState
+    unpriced: list[Unpriced]
+
+
+async def _listed(slug: str | None) -> list[ListedBudget]:
+    from aiops_host.data import budgets as stored  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import tenants  # noqa: PLC0415
+    from aiops_host.trust import prices  # noqa: PLC0415
+
+    registry = load_plugins(blocked=read_settings().blocked).registry
+    async with opened() as database:
+        found = [one for one in await stored.overview(database) if slug in (None, one.tenant)]
+        missing: dict[str, list[Unpriced]] = {}
+        for name in {one.tenant for one in found if one.budget.usd is not None}:
+            tenant = await tenants.by_slug(database, name)
+            async with database.tenant(tenant.id) as con:
+                missing[name] = await prices.unpriced(con, registry, name)
+    return [
+        ListedBudget(
+            tenant=one.tenant,
+            budget=one.budget,
+            unpriced=missing[one.tenant] if one.budget.usd is not None else [],
+        )
+        for one in found
+    ]
 
 
 def main(argv: Sequence[str]) -> int:

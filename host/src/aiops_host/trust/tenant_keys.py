@@ -13,6 +13,8 @@ import msgspec
 from aiops_core.config import Secret
 from aiops_core.errors import ConfigInvalid
 from aiops_core.llm import ModelRoute
+from aiops_core.registry import Registry
+from aiops_core.specs import LLMBackendSpec
 from aiops_host.data import connections as stored
 from aiops_host.data import probes, providers
 from aiops_host.data.probes import ProbeView
@@ -164,6 +166,18 @@ def routes(
             continue
         made += [_route(entry, address, model, handles[key.key_id]) for model in key.models]
     return made, unusable
+
+
+def keyed_backend(registry: Registry) -> LLMBackendSpec:
+    """Return the backend that asks with tenants' keys.
+
+    Raises:
+        ConfigInvalid: No installed plugin has one.
+    """
+    for _, spec in sorted(registry.llm_backends.items()):
+        if spec.routes is not None:
+            return spec
+    raise ConfigInvalid("No installed LLM backend takes tenants' keys; install aiops-agents.")
 
 
 async def live_keys(

@@ -20,7 +20,7 @@ from aiops_host.data.session import Database
 from aiops_host.settings import Settings
 from aiops_host.trust.catalogue import check_addresses
 from aiops_host.trust.connections import SecretReader, load_settings
-from aiops_host.trust.tenant_keys import handle, live_keys, routes
+from aiops_host.trust.tenant_keys import handle, keyed_backend, live_keys, routes
 from aiops_host.work.services import PluginServices
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class BackendMaker:
         asked, unusable = routes(listed, keys, handles)
         made = []
         if asked:
-            spec = self.keyed_spec()
+            spec = keyed_backend(self.registry)
             made.append((spec.name, await self._made(spec, asked, tenant_id)))
         for name, backend in await self._by_hand(tenant_id, listed, unusable):
             made.append((name, backend))
@@ -83,21 +83,10 @@ class BackendMaker:
         if not asked:
             raise ConfigInvalid(f"The key was not tried: {unusable[0]}.")
         entry = next(p for p in listed if p.name == key.provider)
-        return entry, await self._made(self.keyed_spec(), asked[:1], tenant_id)
-
-    def keyed_spec(self) -> LLMBackendSpec:
-        """Return the backend that asks with tenants' keys.
-
-        Raises:
-            ConfigInvalid: No installed plugin has one.
-        """
-        for _, spec in sorted(self.registry.llm_backends.items()):
-            if spec.routes is not None:
-                return spec
-        raise ConfigInvalid("No installed LLM backend takes tenants' keys; install aiops-agents.")
+        return entry, await self._made(keyed_backend(self.registry), asked[:1], tenant_id)
 
     async def _made(self, spec: LLMBackendSpec, asked: Sequence[ModelRoute], tenant_id: UUID) -> LLMBackend:
-        assert spec.routes is not None  # noqa: S101 - keyed_spec chose it for that
+        assert spec.routes is not None  # noqa: S101 - keyed_backend chose it for that
         config = spec.routes(asked)
         check_addresses(await providers.catalogue(self.database), spec.addresses(config))
         return await asyncio.to_thread(spec.factory, config, self.services(tenant_id, spec.name))
