@@ -135,3 +135,15 @@ def test_a_backend_set_by_hand_is_warned_of_too(aiops: Aiops) -> None:
     said = aiops("budgets", "list")
     assert "No price is known for openai/llama of the backend litellm" in said
     assert "aiops backends set litellm --tenant acme" in said
+
+
+def test_backends_are_listed_after_the_keys_in_use(aiops: Aiops, key: Path) -> None:
+    """A tenant that asks with a key is not said to use nothing of its own."""
+    aiops("tenants", "create", "acme")
+    assert "acme uses none of its own" in aiops("backends", "list", "--tenant", "acme")
+    models = ("--models", "gpt-4o,gpt-4o-mini", "--key-file", key, "--untested")
+    aiops("providers", "set", "openai", "--tenant", "acme", *models)
+    said = aiops("backends", "list", "--tenant", "acme")
+    assert "acme asks with its keys first: openai (gpt-4o, gpt-4o-mini)" in said
+    assert "none of its own" not in said
+    assert aiops("backends", "list", "--tenant", "acme", "--json") == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
@@ -13,6 +13,9 @@ from aiops_core.plugins import load_plugins
 from aiops_host.cli.connections import parsed_config
 from aiops_host.cli.program import as_json, opened, print_json, print_table, run, run_async
 from aiops_host.settings import read_settings
+
+if TYPE_CHECKING:
+    from aiops_host.trust.tenant_keys import ProviderView
 
 tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose backend it is")
 KIND: Final = "llm-backend"
@@ -71,12 +74,15 @@ def set_(name: str, slug: str, values: Sequence[str], config_file: Any, position
 @tenant_option
 @as_json
 def list_(slug: str, as_json: bool) -> None:
-    """List a tenant's backends in the order they are asked."""
+    """List a tenant's backends in the order they are asked, after the models its keys are for."""
     found = _found(slug)
     if as_json:
         print_json(found)
         return
-    if not any(backend.enabled for backend in found):
+    if keys := _keys(slug):
+        asked = "; ".join(f"{key.name} ({', '.join(key.models)})" for key in keys)
+        click.echo(f"{slug} asks with its keys first: {asked}; see: aiops providers keys --tenant {slug}\n")
+    elif not any(backend.enabled for backend in found):
         click.echo(f"{slug} uses none of its own; AIOPS_DEFAULT_BACKEND writes: {read_settings().default_backend}\n")
     rows = [(b.name, b.position, _use(b), ", ".join(b.credentials)) for b in found]
     print_table(rows, ("NAME", "POSITION", "USE", "CREDENTIALS"))
@@ -107,6 +113,19 @@ def _use(backend: Backend) -> str:
     if not backend.installed:
         return "not installed"
     return "used" if backend.enabled else "kept but not used"
+
+
+def _keys(slug: str) -> list[ProviderView]:
+    """Return the tenant's keys in use, in the order their providers are asked."""
+    from aiops_host.data import tenants  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.trust.tenant_keys import provider_views  # noqa: PLC0415
+
+    async def work() -> list[ProviderView]:
+        async with opened() as database:
+            tenant = await tenants.by_slug(database, slug)
+            return [view for view in await provider_views(database, tenant.id) if view.state == "live"]
+
+    return run_async(work)
 
 
 def _found(slug: str) -> list[Backend]:
