@@ -43,7 +43,9 @@ def test_roles_are_given_and_taken(aiops: Aiops) -> None:
     )
     aiops("users", "remove", "ben@harbor.example", "--tenant", "harbor")
     assert list(people(aiops, "--tenant", "harbor")) == ["anna@harbor.example"]
-    assert "no such person" in aiops("users", "remove", "ben@harbor.example", "--tenant", "harbor", code=1)
+    for command in (("remove", "ben@harbor.example"), ("role", "root@example.com", "read-only")):
+        said = aiops("users", *command, "--tenant", "harbor", code=1)
+        assert f"{command[1]} is no member of harbor; `aiops users list --tenant harbor` lists them" in said
     assert "aiops users list" in aiops("users", "promote", "nobody@harbor.example", code=1)
 
 

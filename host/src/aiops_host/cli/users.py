@@ -230,11 +230,18 @@ def _change(email: str, **wanted: bool) -> None:
 def _in_tenant(email: str, slug: str, act: Callable[..., Awaitable[None]]) -> None:
     async def work() -> None:
         from aiops_host.data import tenants  # noqa: PLC0415 - the database is not needed for --help
+        from aiops_host.data.members import UnknownPerson  # noqa: PLC0415
         from aiops_host.trust import audit  # noqa: PLC0415
+        from aiops_host.trust.accounts import PersonRefused  # noqa: PLC0415
 
         async with opened() as database:
             tenant_id = (await tenants.by_slug(database, slug)).id
-            await act(database, tenant_id, await _id(database, email), actor=audit.operator())
+            user_id = await _id(database, email)
+            try:
+                await act(database, tenant_id, user_id, actor=audit.operator())
+            except UnknownPerson:
+                known = f"`aiops users list --tenant {slug}` lists them"
+                raise PersonRefused(f"{email} is no member of {slug}; {known}. Nothing was changed.") from None
 
     run_async(work)
 
