@@ -9,8 +9,8 @@ from tests.browser.conftest import log_in
 from tests.support.dashboard import HARBOR, PLATFORM, Dashboard
 
 KEY = "sk-canary-1618033988"
-REFUSED = "OpenAI: openai/gpt-4o-mini refused the API key (HTTP 401). The key was not saved."
-ACCEPTED = "OpenAI accepted the key: openai/gpt-4o-mini answers."
+REFUSED = "OpenAI: gpt-4o-mini refused the API key (HTTP 401). The key was not saved."
+ACCEPTED = "OpenAI accepted the key: gpt-4o-mini answers."
 
 
 def administrator(dashboard: Dashboard) -> tuple[str, str]:

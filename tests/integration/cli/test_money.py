@@ -147,3 +147,33 @@ def test_backends_are_listed_after_the_keys_in_use(aiops: Aiops, key: Path) -> N
     assert "acme asks with its keys first: openai (gpt-4o, gpt-4o-mini)" in said
     assert "none of its own" not in said
     assert aiops("backends", "list", "--tenant", "acme", "--json") == []
+
+
+@pytest.mark.parametrize(
+    ("address", "listed", "said"),
+    [
+        ("https://10.2.3.4/v1", "10.0.0.0/16", "as AIOPS_EGRESS_PRIVATE=10.2.3.4/32 does"),
+        ("https://localhost/v1", "", "localhost is at "),
+        ("https://10.2.3.4/v1", "10.0.0.0/8", ""),
+        ("https://nosuch.invalid/v1", "", ""),
+        ("https://8.8.8.8/v1", "", ""),
+    ],
+)
+def test_a_private_address_names_the_setting(
+    aiops: Aiops,
+    key: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    address: str,
+    listed: str,
+    said: str,
+) -> None:
+    """A key for a server in a private network: what lists it for workers is named, unless it is listed; DNS may be away."""
+    monkeypatch.setenv("AIOPS_EGRESS_PRIVATE", listed)
+    aiops("tenants", "create", "acme")
+    aiops("providers", "allow", "inhouse", "--address", address)
+    models = ("--models", "llama", "--key-file", str(key), "--untested")
+    assert main(["providers", "set", "inhouse", "--tenant", "acme", *models]) == 0
+    printed = capsys.readouterr().err
+    assert (said in printed) if said else not printed

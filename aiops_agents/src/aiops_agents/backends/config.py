@@ -52,6 +52,11 @@ class ModelConfig(PluginConfig, frozen=True, kw_only=True):
         return self.model.partition("/")[0]
 
     @property
+    def shown(self) -> str:
+        """What people call it: with a provider's key they enter the name alone."""
+        return self.model.partition("/")[2] if self.provider else self.model
+
+    @property
     def place(self) -> str:
         """What metrics and steps call where the model is."""
         return self.provider or self.protocol

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from aiops_agents.backends.transport import AnswerTooLong
+from aiops_core import HttpFailed
 
 _TOO_EARLY = (HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 _THIS_REQUEST = (
@@ -42,6 +43,7 @@ _BY_TYPE = (
 class Failure:
     """``sentence`` reads on after the model's name; ``again`` says whether a retry can help, ``soon`` within seconds.
 
+    ``tested`` is what a test says instead: it names hosts and addresses, which belong into no note.
     ``charged`` is False when the provider certainly charges nothing, ``provider_fault`` when only this request is to blame.
     """
 
@@ -52,6 +54,7 @@ class Failure:
     provider_fault: bool = True
     retry_after: float | None = None
     status: int | None = None
+    tested: str | None = None
 
 
 def timed_out(seconds: float) -> Failure:
@@ -65,12 +68,7 @@ def explained(error: BaseException, seconds: float) -> Failure:
     if any(isinstance(cause, AnswerTooLong) for cause in causes):
         return Failure(sentence="sent an answer without end or in an unexpected encoding", again=False, charged=True)
     if any(isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout) for cause in causes):
-        refused = any(isinstance(cause, ConnectionRefusedError) for cause in causes)
-        return Failure(
-            sentence=f"could not be reached{': nothing listens at its address' if refused else ''}",
-            again=True,
-            soon=not refused,
-        )
+        return _unreached(causes)
     names = {cls.__name__ for cls in type(error).__mro__}
     if names & {"Timeout", "APITimeoutError", "TimeoutError"}:
         return timed_out(seconds)
@@ -80,6 +78,17 @@ def explained(error: BaseException, seconds: float) -> Failure:
         if name in names:
             return Failure(sentence=sentence, again=False, provider_fault=False)
     return _by_status(error)
+
+
+def _unreached(causes: Sequence[BaseException]) -> Failure:
+    refused = any(isinstance(cause, ConnectionRefusedError) for cause in causes)
+    unsent = next((str(cause) for cause in causes if isinstance(cause, HttpFailed)), None)
+    return Failure(
+        sentence=f"could not be reached{': nothing listens at its address' if refused else ''}",
+        again=True,
+        soon=not refused,
+        tested=f"could not be reached: {unsent}" if unsent else None,
+    )
 
 
 def _by_status(error: BaseException) -> Failure:

@@ -105,10 +105,10 @@ class LiteLLMBackend(LLMBackend):
             try:
                 await self._call(model, asked, min(_HEALTH_SECONDS, model.timeout))
             except _Failed as failed:
-                failures.append(f"{model.model} {failed.failure.sentence}")
+                failures.append(f"{model.shown} {failed.failure.tested or failed.failure.sentence}")
                 continue
             return Health(
-                status="degraded" if failures else "ok", detail="; ".join([*failures, f"{model.model} answers"]) + "."
+                status="degraded" if failures else "ok", detail="; ".join([*failures, f"{model.shown} answers"]) + "."
             )
         return Health(status="failed", detail="; ".join(failures) + ".")
 
@@ -250,7 +250,7 @@ def _completion(response: Any, model: ModelConfig, attempts: list[LLMAttempt]) -
 
 
 def _gave_up(failures: list[tuple[ModelConfig, Failure]]) -> LLMUnavailable | LLMRefused:
-    said = "; ".join(f"{model.model} {failure.sentence}" for model, failure in failures) + "."
+    said = "; ".join(f"{model.shown} {failure.sentence}" for model, failure in failures) + "."
     if not any(failure.again for _, failure in failures):
         return LLMRefused(said)
     waits = [f.retry_after for _, f in failures if f.retry_after is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import click
@@ -211,8 +212,10 @@ def order(names: Sequence[str], slug: str) -> None:
 
 
 def _enter(name: str, slug: str, models: str, given: tuple[str | None, str], *, granted: bool, untested: bool) -> int:
+    from aiops_host.data import providers as stored  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.trust.catalogue import address_for  # noqa: PLC0415
     from aiops_host.trust.opening import open_vault  # noqa: PLC0415
-    from aiops_host.trust.tenant_keys import NewKey, enter_key, enter_untried  # noqa: PLC0415 - not needed for --help
+    from aiops_host.trust.tenant_keys import NewKey, enter_key, enter_untried  # noqa: PLC0415
 
     settings = read_settings()
     vault = open_vault(settings, load_plugins(blocked=settings.blocked).registry)
@@ -221,6 +224,7 @@ def _enter(name: str, slug: str, models: str, given: tuple[str | None, str], *, 
     new = NewKey(key=key, models=names, endpoint=endpoint)
 
     async def work(database: Database, who: Entering) -> ProbeView | None:
+        _remark_on(address_for(await stored.provider(database, name), endpoint))
         if untested:
             await enter_untried(database, vault, who, name, new)
             return None
@@ -231,6 +235,21 @@ def _enter(name: str, slug: str, models: str, given: tuple[str | None, str], *, 
         click.echo(f"{slug}: the key for {name} is used from now on")
         return 0
     return _told(answered, as_json=False)
+
+
+def _remark_on(address: str) -> None:
+    """Say on the error stream what an address in a private network needs."""
+    from aiops_host.trust.destinations import Destinations, unlisted_private  # noqa: PLC0415 - not needed for --help
+
+    settings, host = read_settings(), urlsplit(address).hostname or ""
+    private = unlisted_private(Destinations.parse(settings.egress_private, settings.egress_ports), host)
+    if private is not None:
+        setting = f"AIOPS_EGRESS_PRIVATE={private}/{private.max_prefixlen}"
+        click.echo(
+            f"{host} is at {private}, a private or special address: workers ask there only where their "
+            f"AIOPS_EGRESS_PRIVATE lists it, as {setting} does.",
+            err=True,
+        )
 
 
 def _told(answered: ProbeView, *, as_json: bool) -> int:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from aiops_host.data import providers
 from aiops_host.trust import audit
+from aiops_host.work.connection_probe import advised
 from aiops_host.work.probe_kinds import Outcome
 from aiops_host.work.workshop import Workshop
 
@@ -34,4 +35,4 @@ async def tried(workshop: Workshop, tenant_id: UUID, target: str) -> Outcome:
             await audit.record(con, tenant_id=tenant_id, actor=actor, act=act, subject=entry.name)
     if works:
         return Outcome(True, f"{entry.title} accepted the key: {health.detail}")
-    return Outcome(False, f"{entry.title}: {health.detail} {KEPT if before.state == 'live' else NOT_SAVED}")
+    return Outcome(False, f"{entry.title}: {advised(health.detail)} {KEPT if before.state == 'live' else NOT_SAVED}")
