@@ -26,6 +26,28 @@ def test_a_port_there_is_not_is_refused(tmp_path: Path, option: str) -> None:
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize("option", ["--port", "--admin-port", "--metrics-port"])
+def test_a_port_that_is_no_number_is_called_so(tmp_path: Path, option: str) -> None:
+    """What is no number is no valid port."""
+    done = aiops("up", "--data", str(tmp_path / "data"), option, "abc")
+    assert (done.returncode, f"Invalid value for '{option}': 'abc' is not a valid port." in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("ports", "said"),
+    [
+        (("--port", "20001", "--admin-port", "20001"), "--port and --admin-port are both 20001"),
+        (("--port", "8001"), "--port and --admin-port are both 8001"),
+        (("--port", "20001", "--metrics-port", "20000"), "--port and --metrics-port, whose worker's is the next,"),
+    ],
+)
+def test_one_port_for_two_parts_is_refused(tmp_path: Path, ports: tuple[str, ...], said: str) -> None:
+    """At once, naming both options, and before anything is made."""
+    done = aiops("up", "--data", str(tmp_path / "data"), *ports)
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_taken_port_is_refused_in_the_words_of_up(tmp_path: Path) -> None:
     """Before anything starts, with the option that chooses another port, and without settings left behind."""
     with socket.socket() as taken:

@@ -18,21 +18,32 @@ from aiops_host.cli.program import run, run_async
 from aiops_host.settings import Settings, read_settings
 
 WATCH_SECONDS = 0.5
-PORT = click.IntRange(0, 65535)
 FIRST_ADMINISTRATOR = "admin@aiops.example"
+
+
+class Port(click.IntRange):
+    """A port's number; 0 chooses a free one."""
+
+    name = "port"
 
 
 @click.command()
 @click.option("--data", "folder", type=click.Path(path_type=Path), help="Where everything is kept")
 @click.option("--fresh", is_flag=True, help="Keep nothing: a temporary folder, removed at the end")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on")
-@click.option("--port", type=PORT, default=8000, show_default=True, help="Port of the host; 0 chooses a free one")
 @click.option(
-    "--admin-port", type=PORT, default=8001, show_default=True, help="Port of the dashboard; 0 chooses a free one"
+    "--port", type=Port(0, 65535), default=8000, show_default=True, help="Port of the host; 0 chooses a free one"
+)
+@click.option(
+    "--admin-port",
+    type=Port(0, 65535),
+    default=8001,
+    show_default=True,
+    help="Port of the dashboard; 0 chooses a free one",
 )
 @click.option(
     "--metrics-port",
-    type=click.IntRange(0, 65534),
+    type=Port(0, 65534),
     default=0,
     help="Port of the host's /metrics, the worker's is the next; 0: free ones",
 )
@@ -46,6 +57,7 @@ def up(folder: Path | None, fresh: bool, **options: Any) -> int:
     """
     from aiops_host.cli.installation import Installation, free_port  # noqa: PLC0415 - piccolo is not needed for --help
 
+    _check_ports(options)
     stop = _Stop(until_stdin_closes=options["until_stdin_closes"])
     home = None if fresh else folder or _default_folder()
     listen = {
@@ -61,6 +73,18 @@ def up(folder: Path | None, fresh: bool, **options: Any) -> int:
         installation.close()
     _say("Stopped.")
     return code
+
+
+def _check_ports(options: dict[str, Any]) -> None:
+    """Refuse one port for two parts, which the second would find out much later."""
+    chosen = [("--port", options["port"]), ("--admin-port", options["admin_port"])]
+    if first := options["metrics_port"]:
+        chosen += [("--metrics-port", first), ("--metrics-port, whose worker's is the next,", first + 1)]
+    taken: dict[int, str] = {}
+    for option, port in chosen:
+        if port and port in taken:
+            raise click.UsageError(f"{taken[port]} and {option} are both {port}; each part needs a port of its own.")
+        taken[port] = option
 
 
 class _Stop:
