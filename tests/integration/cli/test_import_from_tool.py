@@ -114,6 +114,22 @@ def test_a_tool_that_cannot_be_reached_ends_the_import_at_once(aiops: Aiops, tmp
 
 
 @pytest.mark.usefixtures("worker")
+def test_the_other_connections_are_read_when_one_is_out_of_reach(
+    aiops: Aiops, tmp_path: Path, jira: Faltering, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All are read that can be; at the end it is said which could not, with exit code 1."""
+    connected(aiops, tmp_path, f"http://127.0.0.1:{free_port()}")
+    file = tmp_path / "other.json"
+    file.write_text(json.dumps({"base_url": jira.url, "email": ACCOUNT, "api_token": TOKEN}))
+    aiops("connections", "create", "--tenant", "acme", "--name", "other", "--tool", "jira", "--config", file)
+    assert main([*IMPORT, "--json"]) == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["added"] == TICKETS
+    assert "The connection 'desk' was not read to its end: Nothing was read through" in printed.err
+    assert "'other'" not in printed.err
+
+
+@pytest.mark.usefixtures("worker")
 def test_a_tool_that_goes_away_meanwhile_is_waited_for(aiops: Aiops, tmp_path: Path, jira: Faltering) -> None:
     """What was read is kept, the wait is told, and the import goes on where it stopped."""
     connected(aiops, tmp_path, jira.url)

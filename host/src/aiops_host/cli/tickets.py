@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from aiops_core.errors import AiopsError, TicketingUnavailable
+from aiops_core.plugins import explain
 from aiops_host.cli.program import as_json, opened, run, run_async
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 class ImportFailed(AiopsError):
     """The worker could not read on; its log says why."""
+
+
+class ImportIncomplete(AiopsError):
+    """Some of the tenant's connections could not be read from."""
 
 
 class ImportStalled(AiopsError):
@@ -84,8 +89,8 @@ def import_(path: Path | None, slug: str, connection: str | None, since: datetim
 
     A worker reads from a ticketing tool, because credentials open in a worker only; files are read here.
 
-    An import from a ticketing tool goes on where it stopped and may be repeated. It ends at once when the ticketing
-    tool cannot be reached at all, or no worker runs. Later failures, and being asked to wait, are waited out up to 10 times: for as long
+    An import from a ticketing tool goes on where it stopped and may be repeated. It ends at once when no worker runs,
+    and goes on to the next connection when a ticketing tool cannot be reached at all; the exit code is 1 then. Later failures, and being asked to wait, are waited out up to 10 times: for as long
     as was asked, else 1, 2, 4 … 60 seconds.
     """
     from aiops_host.cli.files import read_tickets  # noqa: PLC0415 - the database is not needed for --help
@@ -101,10 +106,16 @@ def import_(path: Path | None, slug: str, connection: str | None, since: datetim
 
         import_all(slug, read_tickets(path, remark), upsert, noun="tickets", as_json=as_json)
     else:
-        report(run_async(lambda: _from_tools(slug, connection, since, quiet=as_json)), noun="tickets", as_json=as_json)
+        total, failed = run_async(lambda: _from_tools(slug, connection, since, quiet=as_json))
+        report(total, noun="tickets", as_json=as_json)
+        if failed:
+            raise ImportIncomplete(" ".join(failed))
 
 
-async def _from_tools(slug: str, connection: str | None, since: datetime, *, quiet: bool) -> UpsertCount:
+async def _from_tools(
+    slug: str, connection: str | None, since: datetime, *, quiet: bool
+) -> tuple[UpsertCount, list[str]]:
+    """Return what was read, and in a sentence each which of several connections were not read to their end."""
     from aiops_host.cli.asking import check_for_workers  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.cli.tooling import connection_called  # noqa: PLC0415
     from aiops_host.data import connections, tenants  # noqa: PLC0415
@@ -113,16 +124,22 @@ async def _from_tools(slug: str, connection: str | None, since: datetime, *, qui
     async with opened() as database:
         tenant = await tenants.by_slug(database, slug)
         if connection is None:
-            wanted = [c.id for c in await connections.list_(database, tenant.id)]
+            wanted = [(c.id, c.name) for c in await connections.list_(database, tenant.id)]
         else:
-            wanted = [(await connection_called(database, slug, connection)).id]
+            found = await connection_called(database, slug, connection)
+            wanted = [(found.id, found.name)]
         if not wanted:
             raise click.UsageError(f"The tenant {slug} has no connection; see: aiops connections create --help")
         await check_for_workers(database, tenant.id)
-        total = UpsertCount()
-        for connection_id in wanted:
-            total += await _from_tool(database, tenant, connection_id, since, quiet=quiet)
-    return total
+        total, failed = UpsertCount(), []
+        for connection_id, name in wanted:
+            try:
+                total += await _from_tool(database, tenant, connection_id, since, quiet=quiet)
+            except (TicketingUnavailable, ImportFailed, ImportStalled) as error:
+                if len(wanted) == 1:
+                    raise
+                failed.append(f"The connection {name!r} was not read to its end: {explain(error)}")
+    return total, failed
 
 
 async def _from_tool(
