@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
@@ -82,6 +84,16 @@ def test_links_are_printed_or_mailed(aiops: Aiops, monkeypatch: pytest.MonkeyPat
         assert "554 not today" in failed["problem"]
         assert failed["url"]
         assert len(box.mails) == 1
+
+
+def test_a_failed_mail_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process of its own, where nothing but the command writes to the error stream."""
+    monkeypatch.setenv("AIOPS_SMTP_URL", "smtp+plain://127.0.0.1:1")
+    monkeypatch.setenv("AIOPS_MAIL_FROM", "ops@example.com")
+    command = [sys.executable, "-m", "aiops_host.cli.main", "users", "invite", "ben@harbor.example", "--tenant"]
+    done = subprocess.run([*command, "harbor"], capture_output=True, text=True, check=True)
+    assert done.stderr.count("The mail server 127.0.0.1:1 cannot be used") == 1
+    assert "Hand this link to ben@harbor.example" in done.stdout
 
 
 def test_tokens_are_made_listed_and_revoked(aiops: Aiops) -> None:

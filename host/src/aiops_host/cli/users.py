@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -258,13 +259,15 @@ async def _id(database: Any, email: str) -> Any:
 
 def _links(database: Any) -> Any:
     from aiops_host.settings import read_settings  # noqa: PLC0415 - not needed for --help
-    from aiops_host.trust.links import Links  # noqa: PLC0415
+    from aiops_host.trust import links  # noqa: PLC0415
     from aiops_host.trust.mail import make_mailer  # noqa: PLC0415
     from aiops_host.trust.sessions import Sessions  # noqa: PLC0415
 
+    # Why a link was not mailed is printed beside it; without any handler Python would print what is logged, too.
+    links.log.addHandler(logging.NullHandler())
     settings = read_settings()
     sessions = Sessions(database, hours=settings.session_hours, idle_minutes=settings.session_idle_minutes)
-    return Links(database, sessions, settings.dashboard_url, make_mailer(settings))
+    return links.Links(database, sessions, settings.dashboard_url, make_mailer(settings))
 
 
 async def _pages(page: Callable[[str | None], Awaitable[Any]]) -> list[Any]:
