@@ -177,3 +177,17 @@ def test_a_private_address_names_the_setting(
     assert main(["providers", "set", "inhouse", "--tenant", "acme", *models]) == 0
     printed = capsys.readouterr().err
     assert (said in printed) if said else not printed
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--from", "2026-13-01"), "There is no day 2026-13-01 (YYYY-MM-DD): month must be in 1..12"),
+        (("--to", "31.1.2026"), "'31.1.2026' is no day of the form YYYY-MM-DD, such as 2026-01-31."),
+        (("--from", "2026-02-01", "--to", "2026-01-31"), "The first day, 2026-02-01, is after the last, 2026-01-31"),
+        (("--to", "2020-01-31"), "left out, --from is the first of this month and --to today"),
+    ],
+)
+def test_days_of_usage_that_are_none_are_refused(aiops: Aiops, options: tuple[str, ...], said: str) -> None:
+    """With the form of a day and what is wrong with this one, rather than an empty table."""
+    assert said in aiops("usage", *options, code=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -13,16 +14,34 @@ from aiops_host.cli.program import as_json, opened, print_json, print_table, run
 if TYPE_CHECKING:
     from aiops_host.data.usage import UsageRow
 
-DAY = click.DateTime(formats=["%Y-%m-%d"])
+FORM = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class Day(click.ParamType[date]):
+    """A day such as 2026-01-31."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Return the day."""
+        if isinstance(value, date):
+            return value
+        text = str(value)
+        if not FORM.fullmatch(text):
+            self.fail(f"{text!r} is no day of the form YYYY-MM-DD, such as 2026-01-31.", param, ctx)
+        try:
+            return date.fromisoformat(text)
+        except ValueError as error:
+            self.fail(f"There is no day {text} (YYYY-MM-DD): {error}.", param, ctx)
 
 
 @click.command(name="usage")
 @click.option("--tenant", "slug", metavar="SLUG", help="Only this tenant's; every tenant's if left out")
-@click.option("--from", "since", type=DAY, help="First day, UTC; the first of this month if left out")
-@click.option("--to", "until", type=DAY, help="Last day, UTC; today if left out")
+@click.option("--from", "since", type=Day(), help="First day, UTC; the first of this month if left out")
+@click.option("--to", "until", type=Day(), help="Last day, UTC; today if left out")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one row per day, agent, provider and model")
 @as_json
-def usage(slug: str | None, since: datetime | None, until: datetime | None, as_csv: bool, as_json: bool) -> None:
+def usage(slug: str | None, since: date | None, until: date | None, as_csv: bool, as_json: bool) -> None:
     """Show what tenants used of language models: calls, tokens and money.
 
     What calls without an answer may have cost at most stands apart, as doubtful: budgets count it.
@@ -31,7 +50,11 @@ def usage(slug: str | None, since: datetime | None, until: datetime | None, as_c
     from aiops_host.data import usage as stored  # noqa: PLC0415
 
     today = datetime.now(UTC).date()
-    first, last = since.date() if since else today.replace(day=1), until.date() if until else today
+    first, last = since or today.replace(day=1), until or today
+    if first > last:
+        raise click.UsageError(
+            f"The first day, {first}, is after the last, {last}; left out, --from is the first of this month and --to today."
+        )
 
     async def work() -> list[tuple[str, list[UsageRow]]]:
         async with opened() as database:
