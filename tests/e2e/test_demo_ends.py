@@ -89,9 +89,9 @@ def test_a_folder_it_cannot_have_is_refused(tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "file").write_text("")
     for folder, reason in (
-        ("kept", "is not empty. `aiops up --data"),
-        ("kept/file", "File exists"),
-        ("kept/file/below", "Not a directory"),
+        ("kept", "name another with --data, or empty this one. If it holds an installation, `aiops up --data"),
+        ("kept/file", "is no folder but a file"),
+        ("kept/file/below", "or lies below one: --data names a folder"),
     ):
         with a_demo(tmp_path, "--data", str(tmp_path / folder)) as demo:
             assert demo.wait(PATIENCE) == 2

@@ -236,10 +236,15 @@ def _folder(data: Path | None, stack: AsyncExitStack) -> Path:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         empty = not any(folder.iterdir())
+    except (FileExistsError, NotADirectoryError):
+        raise FolderRefused(f"{folder} is no folder but a file, or lies below one: --data names a folder.") from None
     except OSError as error:
         raise FolderRefused(f"cannot keep data in {folder}: {error.strerror}.") from None
     if not empty:
-        raise FolderRefused(f"{folder} is not empty. `aiops up --data {folder}` goes on with an installation.")
+        raise FolderRefused(
+            f"{folder} is not empty, and the demo begins with an empty folder: name another with --data, or empty this "
+            f"one. If it holds an installation, `aiops up --data {folder}` goes on with it."
+        )
     return folder
 
 

@@ -150,3 +150,12 @@ def test_a_replay_is_refused_with_what_to_do_instead(aiops: Aiops, delivered: An
     waiting = delivered("queued")
     assert "a dry run would take" in aiops(*replay, waiting, "--dry-run", code=1)
     assert aiops(*replay, waiting, "--json")["trigger"] == "manual"
+
+
+def test_an_unknown_delivery_is_answered_with_where_the_known_ones_are(aiops: Aiops) -> None:
+    """Shown or run again: which tenant has none of that id, and how to list its deliveries."""
+    aiops("tenants", "create", "acme")
+    unknown = uuid4()
+    for command in ("show", "replay"):
+        said = aiops("deliveries", command, unknown, "--tenant", "acme", code=1)
+        assert f"acme has no delivery {unknown}; `aiops deliveries list --tenant acme` shows those it has." in said

@@ -62,6 +62,16 @@ def test_a_taken_port_is_refused_in_the_words_of_up(tmp_path: Path) -> None:
     assert not (tmp_path / "aiops.env").exists()
 
 
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    """Data is kept in a folder; a file is refused in these words."""
+    (tmp_path / "file").touch()
+    done = aiops("up", "--data", str(tmp_path / "file"))
+    assert (
+        done.stderr == f"aiops up: {tmp_path}/file is no folder but a file, or lies below one: --data names a folder.\n"
+    )
+    assert done.returncode == 2
+
+
 @pytest.mark.parametrize("content", [None, "AIOPS_PORT=99999\n", "no setting at all\n", "\ufffd"])
 def test_help_needs_no_settings(tmp_path: Path, content: str | None) -> None:
     """Help and version are there with a settings file that is missing or wrong; what needs settings names the file."""

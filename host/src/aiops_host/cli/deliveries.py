@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -90,7 +91,8 @@ def show(delivery_id: UUID, slug: str, as_json: bool) -> None:
             detail = await store.show(database, tenant.id, delivery_id)
             return detail, [await stored_runs.show(database, tenant.id, r.id) for r in detail.runs]
 
-    detail, runs = run_async(work)
+    with _known(delivery_id, slug):
+        detail, runs = run_async(work)
     if as_json:
         print_json({**msgspec.to_builtins(detail), "runs": msgspec.to_builtins(runs)})
         return
@@ -109,6 +111,18 @@ def show(delivery_id: UUID, slug: str, as_json: bool) -> None:
         if run_.enhancement:
             click.echo(f"\n    the note of this run ({run_.run.outcome}):\n")
             click.echo(plain_text(msgspec.convert(run_.enhancement, Enhancement)))
+
+
+@contextmanager
+def _known(delivery_id: UUID, slug: str) -> Iterator[None]:
+    """Say of a delivery the tenant does not have where those are that it has."""
+    from aiops_host.data.deliveries import UnknownDelivery  # noqa: PLC0415 - the database is not needed for --help
+
+    try:
+        yield
+    except UnknownDelivery:
+        listed = f"`aiops deliveries list --tenant {slug}` shows those it has"
+        raise UnknownDelivery(f"The tenant {slug} has no delivery {delivery_id}; {listed}.") from None
 
 
 def _what_is_next(about: DeliverySummary, slug: str) -> str:
@@ -157,7 +171,8 @@ def replay(delivery_id: UUID, slug: str, dry_run: bool, post_again: bool, as_jso
             options = store.ReplayOptions(dry_run=dry_run, post_again=post_again)
             return await replays.replay(database, operator(), tenant.id, delivery_id, options)
 
-    queued = run_async(work)
+    with _known(delivery_id, slug):
+        queued = run_async(work)
     if as_json:
         print_json(queued)
     else:

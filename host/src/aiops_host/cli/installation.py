@@ -119,6 +119,8 @@ def _home(folder: Path | None, stack: ExitStack) -> Path:
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = stack.enter_context((home / LOCK_FILE).open("a+"))
+    except (FileExistsError, NotADirectoryError):
+        raise FolderRefused(f"{home} is no folder but a file, or lies below one: --data names a folder.") from None
     except OSError as error:
         raise FolderRefused(f"cannot keep data in {home}: {error.strerror}") from None
     _claim(home, lock)
