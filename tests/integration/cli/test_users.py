@@ -108,9 +108,14 @@ def test_tokens_are_made_listed_and_revoked(aiops: Aiops) -> None:
     printed = aiops("tokens", "list", "--tenant", "harbor")
     assert "nightly" in printed
     assert made["token"] not in printed
+    assert f"{made['id']}  {made['token'][:14]}…  nightly" in printed
+    assert f"{listed['created_at'][:16].replace('T', ' ')}  {listed['expires_at'][:10]}" in printed
     aiops("tokens", "revoke", made["id"])
     assert aiops("tokens", "list", "--json") == []
     assert "no such token" in aiops("tokens", "revoke", uuid4(), code=1)
+    help_ = " ".join(aiops("tokens", "create", "--help").split())
+    assert "technician: deliveries.replay tenant-admin: connections.manage" in help_
+    assert "members.manage" not in help_, "no token may have it"
     refused = aiops("tokens", "create", "x", "--for", "anna@harbor.example", "--role", "platform-admin", code=1)
     assert "only a platform administrator's" in refused
     assert "aiops_pat_" in aiops("tokens", "create", "all", "--for", "root@example.com", "--role", "platform-admin")

@@ -264,6 +264,10 @@ async def test_a_token_ends_when_it_expires_or_is_revoked(
     assert [await status(http, t) for t in (first, second, third)] == [401, 401, 200]
     await execute_as_superuser(database.superuser, "update api_token set expires_at = now()")
     assert await status(http, third) == 401
+    mistyped = {"Authorization": third["Authorization"][:-1]}
+    answers = [await http.get("/api/v1/me", headers=headers) for headers in (third, mistyped)]
+    assert "Make another on the dashboard's page Account, or with `aiops tokens create`." in answers[0].json()["detail"]
+    assert answers[0].content == answers[1].content
 
 
 @pytest.mark.parametrize(

@@ -8,21 +8,33 @@ from typing import Any
 import click
 
 from aiops_host.cli.program import as_json, opened, print_json, print_table, run, run_async
+from aiops_host.trust.permissions import ORDER, PERMISSIONS
 
-ROLES = ("read-only", "technician", "tenant-admin", "platform-admin")
 ALL = 200
 
 tokens = click.Group("tokens", help="API tokens for scripts: make, list and revoke them.", no_args_is_help=True)
 
 
-@tokens.command()
+def _permissions() -> str:
+    """Return what a token may be narrowed to, by the least role that has it."""
+    lines, listed = ["Permissions a token may have; each role also has those of the roles above it:"], set[str]()
+    for role in ORDER:
+        own = [name for name, entry in PERMISSIONS.items() if entry.by_token and role in entry.roles]
+        lines.append(f"{role}: {', '.join(name for name in own if name not in listed)}")
+        listed.update(own)
+    return "\n\n".join(lines)
+
+
+@tokens.command(epilog=_permissions())
 @click.argument("name")
 @click.option(
     "--for", "email", metavar="EMAIL", required=True, help="Whose it is; it is never worth more than they are"
 )
 @click.option("--tenant", "slug", metavar="SLUG", help="The tenant it is for; left out: every tenant")
-@click.option("--role", type=click.Choice(ROLES), default="read-only", show_default=True, help="What it may do at most")
-@click.option("--permission", "permissions", multiple=True, help="Of the role's permissions this one only; repeatable")
+@click.option("--role", type=click.Choice(ORDER), default="read-only", show_default=True, help="What it may do at most")
+@click.option(
+    "--permission", "permissions", multiple=True, help="Of the role's permissions (below) this one only; repeatable"
+)
 @click.option("--days", type=click.IntRange(1, 366), default=90, show_default=True, help="When it expires")
 @as_json
 def create(  # noqa: PLR0913 - each is one option
@@ -78,16 +90,18 @@ def list_(slug: str | None, as_json: bool) -> None:
     rows = [
         (
             t.id,
+            f"{t.hint}…",
             t.name,
             t.owner,
             t.tenant or "all",
             t.role,
+            f"{t.created_at:%Y-%m-%d %H:%M}",
             t.expires_at.date(),
             t.last_used_at and t.last_used_at.date(),
         )
         for t in found
     ]
-    print_table(rows, ("ID", "NAME", "OWNER", "TENANT", "ROLE", "EXPIRES", "LAST USED"))
+    print_table(rows, ("ID", "BEGINS", "NAME", "OWNER", "TENANT", "ROLE", "CREATED (UTC)", "EXPIRES", "LAST USED"))
 
 
 @tokens.command()

@@ -21,7 +21,7 @@ from aiops_host.trust.audit import Actor
 from aiops_host.trust.permissions import PERMISSIONS, Permission, PermissionName, Role, allows, lesser
 from aiops_host.trust.sessions import Sessions
 from aiops_host.trust.tokens import PREFIX, Tokens
-from aiops_host.web.problems import Problem, Refused, unauthorized
+from aiops_host.web.problems import OPENS_NOTHING, Problem, Refused, unauthorized
 
 COOKIE = "aiops_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -123,7 +123,7 @@ class Access:
         if token and bearer and token.startswith(PREFIX):
             known = await self._tokens.find(token)
             if known is None:
-                raise unauthorized()
+                raise unauthorized(OPENS_NOTHING)
             return Visitor(*known)
         person = await self._sessions.find(token) if token else None
         if person is None:

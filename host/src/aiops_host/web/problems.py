@@ -154,9 +154,16 @@ def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Respon
     )
 
 
-def unauthorized() -> Refused:
-    """Return the one refusal of whoever has no session."""
-    problem = Problem(status=401, code="unauthorized", detail="Log in, or send a session's token as Bearer.")
+LOG_IN = "Log in, or send an API token, or a session's, as Bearer."
+OPENS_NOTHING = (
+    "This API token opens nothing: it is mistyped, has expired or was revoked, or its owner may not log in. Make another on "
+    "the dashboard's page Account, or with `aiops tokens create`."
+)
+
+
+def unauthorized(detail: str = LOG_IN) -> Refused:
+    """Return the refusal of whoever has no session, or, with ``OPENS_NOTHING``, no token that opens anything."""
+    problem = Problem(status=401, code="unauthorized", detail=detail)
     return Refused(problem, {"WWW-Authenticate": "Bearer"})
 
 
