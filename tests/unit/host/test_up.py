@@ -72,6 +72,22 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert done.returncode == 2
 
 
+def test_a_blocked_name_no_plugin_has_is_told(tmp_path: Path) -> None:
+    """By the list of plugins and at the start of everything, of the host and of a worker; those there are, are named."""
+    blocked = {"AIOPS_BLOCKED_PLUGINS": "jira, jirra"}
+    (tmp_path / "file").touch()
+    key = {"AIOPS_KEY_FILE": str(tmp_path / "no-key"), "AIOPS_DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}
+    listed = aiops("plugins", "list", "--json", **blocked)
+    assert listed.returncode == 0
+    assert "jirra" not in listed.stdout
+    ups = aiops("up", "--data", str(tmp_path / "file"), **blocked)
+    parts = [aiops(part, **blocked, **key, AIOPS_SWEEPER_DATABASE_URL="x") for part in ("serve", "worker")]
+    for done in (listed, ups, *parts):
+        assert "AIOPS_BLOCKED_PLUGINS names jirra, which no installed plugin is called" in done.stderr
+        assert "jira," in done.stderr.partition("installed are: ")[2]
+    assert "AIOPS_BLOCKED_PLUGINS" not in aiops("plugins", "list", AIOPS_BLOCKED_PLUGINS="jira").stderr
+
+
 @pytest.mark.parametrize("content", [None, "AIOPS_PORT=99999\n", "no setting at all\n", "\ufffd"])
 def test_help_needs_no_settings(tmp_path: Path, content: str | None) -> None:
     """Help and version are there with a settings file that is missing or wrong; what needs settings names the file."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from aiops_core.plugins import load_plugins
-from aiops_host.cli.program import EXIT_PROBLEM, as_json, print_json, print_table, run
+from aiops_host.cli.program import EXIT_PROBLEM, as_json, blocked_in_vain, print_json, print_table, run
 from aiops_host.settings import read_settings
 
 plugins = click.Group("plugins", help="Show what is installed, what loaded and what failed.", no_args_is_help=True)
@@ -18,7 +18,9 @@ plugins = click.Group("plugins", help="Show what is installed, what loaded and w
 @as_json
 def list_(as_json: bool) -> int:
     """List the installed plugins; exit code 1 when one failed."""
-    records = load_plugins(blocked=read_settings().blocked).records
+    settings = read_settings()
+    loaded = load_plugins(blocked=settings.blocked)
+    records = loaded.records
     if as_json:
         print_json(records)
     else:
@@ -27,6 +29,8 @@ def list_(as_json: bool) -> int:
         for record in records:
             if record.status == "failed":
                 click.echo(f"\n{record.name} failed: {record.error}")
+    if in_vain := blocked_in_vain(settings, loaded):
+        click.echo(f"\n{in_vain}", err=True)
     return EXIT_PROBLEM if any(r.status == "failed" for r in records) else 0
 
 

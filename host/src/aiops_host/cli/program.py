@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from aiops_core.errors import AiopsError, ConfigInvalid, PluginConflict
-from aiops_core.plugins import explain
+from aiops_core.plugins import PluginManager, explain
 from aiops_core.registry import UnknownContribution
 
 if TYPE_CHECKING:
@@ -74,6 +74,18 @@ def print_table(rows: Sequence[Sequence[object]], headings: Sequence[str]) -> No
     widths = [max(len(row[i]) for row in texts) for i in range(len(headings))]
     for row in texts:
         click.echo("  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)).rstrip())
+
+
+def blocked_in_vain(settings: Settings, plugins: PluginManager) -> str | None:
+    """Return in a sentence which names are blocked that no installed plugin has; ``None`` when there are none."""
+    installed = sorted(record.name for record in plugins.records)
+    unknown = sorted(settings.blocked.difference(installed))
+    if not unknown:
+        return None
+    return (
+        f"AIOPS_BLOCKED_PLUGINS names {', '.join(unknown)}, which no installed plugin is called, so that blocks nothing; "
+        f"installed are: {', '.join(installed)}."
+    )
 
 
 @asynccontextmanager

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 
 import click
 
 from aiops_core.plugins import load_plugins
-from aiops_host.cli.program import measured, print_json, run
+from aiops_host.cli.program import blocked_in_vain, measured, print_json, run
 from aiops_host.settings import Settings, read_settings
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -25,6 +28,8 @@ def serve() -> int:
     settings = read_settings()
     configure(settings.log_level)
     plugins = load_plugins(blocked=settings.blocked)
+    if in_vain := blocked_in_vain(settings, plugins):
+        log.warning(in_vain)
     waker = ArqWaker(settings.redis_url) if settings.redis_url else NoWaker()
     metrics = Metrics()
     with measured(settings, metrics) as where:

@@ -14,7 +14,8 @@ from typing import Any
 import click
 import msgspec
 
-from aiops_host.cli.program import run, run_async
+from aiops_core.plugins import load_plugins
+from aiops_host.cli.program import blocked_in_vain, run, run_async
 from aiops_host.settings import Settings, read_settings
 
 WATCH_SECONDS = 0.5
@@ -58,6 +59,9 @@ def up(folder: Path | None, fresh: bool, **options: Any) -> int:
     from aiops_host.cli.installation import Installation, free_port  # noqa: PLC0415 - piccolo is not needed for --help
 
     _check_ports(options)
+    settings = _settings()
+    if in_vain := blocked_in_vain(settings, load_plugins(blocked=settings.blocked)):
+        click.echo(in_vain, err=True)
     stop = _Stop(until_stdin_closes=options["until_stdin_closes"])
     home = None if fresh else folder or _default_folder()
     listen = {
@@ -66,7 +70,7 @@ def up(folder: Path | None, fresh: bool, **options: Any) -> int:
         "AIOPS_ADMIN_HOST": options["host"],
         "AIOPS_ADMIN_PORT": str(options["admin_port"] or free_port()),
     }
-    installation = Installation.prepare(_settings(), home, listen, _say)
+    installation = Installation.prepare(settings, home, listen, _say)
     try:
         code = _supervise(installation, options, stop)
     finally:

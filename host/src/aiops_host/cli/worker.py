@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import click
 
 from aiops_core.plugins import load_plugins
-from aiops_host.cli.program import measured, print_json, run
+from aiops_host.cli.program import blocked_in_vain, measured, print_json, run
 from aiops_host.settings import read_settings
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -26,6 +29,8 @@ def worker() -> None:
     settings.require("database_url", "sweeper_database_url")
     configure(settings.log_level)
     plugins = load_plugins(blocked=settings.blocked)
+    if in_vain := blocked_in_vain(settings, plugins):
+        log.warning(in_vain)
     vault = open_vault(settings, plugins.registry)
     metrics = Metrics()
     with measured(settings, metrics) as where:
