@@ -259,9 +259,14 @@ def test_a_configuration_that_does_not_fit_says_where(aiops: Aiops, tmp_path: Pa
         (("connections", "list", "--tenant", "nobody"), 1, "There is no tenant 'nobody'"),
         (
             ("connections", "create", "--tenant", "acme", "--name", "x", "--tool", "remedy"),
-            2,
+            1,
             "No installed plugin provides 'remedy'",
         ),
+        (("backends", "set", "oracle", "--tenant", "acme"), 1, "No installed plugin provides 'oracle'"),
+        (("providers", "drop", "nobody", "--tenant", "acme"), 1, "There is no key for nobody"),
+        (("providers", "order", "openai", "nobody", "--tenant", "acme"), 1, "There is no provider 'nobody'"),
+        (("providers", "remove", "nobody"), 1, "There is no provider 'nobody'"),
+        (("keys", "rewrap", "--from", "nobody"), 1, "No installed plugin provides 'nobody'"),
         (
             (
                 "connections",
@@ -288,8 +293,8 @@ def test_a_configuration_that_does_not_fit_says_where(aiops: Aiops, tmp_path: Pa
                 *("connections", "create", "--tenant", "acme", "--name", "x", "--tool", "jira", "--agent", "oracle"),
                 *("--set", "base_url=https://j.example", "--set", "email=a@b.example", "--set", "api_token=t"),
             ),
-            2,
-            "agent: 'oracle' is none of enhance",
+            1,
+            "No installed plugin provides 'oracle'; there is: enhance",
         ),
         (("users", "create", "a@b.example"), 2, "--tenant SLUG or --platform-admin"),
         (("users", "create", "nobody", "--tenant", "acme"), 2, "'nobody' is not an email address"),

@@ -54,7 +54,9 @@ def test_without_a_key_nothing_is_done(aiops: Aiops, tenant: str, monkeypatch: p
     for command in (("keys", "status"), ("keys", "rotate"), ("keys", "rewrap"), ("keys", "rewrap", "--from", "file")):
         assert "`aiops keys init PATH` makes a key" in aiops(*command, code=2)
     monkeypatch.setenv("AIOPS_KEY_PROVIDER", "nobody")
-    assert "No installed plugin provides 'nobody'; there is: file" in aiops("keys", "status", code=2)
+    assert "AIOPS_KEY_PROVIDER: No installed plugin provides 'nobody'; there is: file" in aiops(
+        "keys", "status", code=2
+    )
 
 
 def test_a_key_file_of_elsewhere_opens_nothing_and_says_so(

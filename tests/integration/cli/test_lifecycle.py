@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
 import json
 import zipfile
 from datetime import UTC, datetime
@@ -181,3 +182,20 @@ def test_a_connection_is_deleted_by_who_types_its_name(aiops: Aiops, made: dict[
     assert "Type the name 'desk'" in aiops("connections", "delete", "desk", *OURS, "--confirm", "disk", code=1)
     assert made["connection_id"] in aiops("connections", "delete", "desk", *OURS, "--confirm", "desk")
     assert aiops("connections", "list", *OURS, "--json") == []
+
+
+class _Interrupted(io.StringIO):
+    def readline(self, size: int | None = -1, /) -> str:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("command", [("tenants", "delete", "acme"), ("connections", "delete", "desk", *OURS)])
+def test_a_deletion_nobody_confirms_is_none(
+    aiops: Aiops, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """Where standard input ends, nothing is deleted, which is said; after Ctrl-C the code is 130 as everywhere."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert aiops(*command, code=1) == f"aiops {command[0]}: Nothing was deleted.\n"
+    monkeypatch.setattr("sys.stdin", _Interrupted())
+    assert aiops(*command, code=130) == ""
+    assert [c["id"] for c in aiops("connections", "list", *OURS, "--json")] == [made["connection_id"]]

@@ -9,8 +9,9 @@ import click
 import msgspec
 
 from aiops_core.plugins import load_plugins
+from aiops_core.registry import lookup
 from aiops_host.cli.jsontext import json_trouble
-from aiops_host.cli.program import EXIT_PROBLEM, as_json, opened, print_json, print_table, run, run_async
+from aiops_host.cli.program import EXIT_PROBLEM, as_json, opened, print_json, print_table, run, run_async, typed_again
 from aiops_host.settings import read_settings
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def create(slug: str, ticketing_tool: str, values: Sequence[str], config_file: A
     )
     registry = load_plugins(blocked=settings.blocked).registry
     vault = open_vault(settings, registry)
+    lookup(registry.agents, wanted.agent)
 
     async def work() -> CreatedConnection:
         async with opened() as database:
@@ -212,7 +214,7 @@ def delete(called: str, slug: str, confirm: str | None) -> None:
     from aiops_host.trust.audit import operator  # noqa: PLC0415
     from aiops_host.trust.doors import Doorkeeper  # noqa: PLC0415
 
-    typed = click.prompt("Type the connection's name to delete it") if confirm is None else confirm
+    typed = typed_again("Type the connection's name to delete it") if confirm is None else confirm
 
     async def work() -> stored.ConnectionSummary:
         async with opened() as database:

@@ -13,7 +13,6 @@ import msgspec
 
 from aiops_core.errors import AiopsError, ConfigInvalid, PluginConflict
 from aiops_core.plugins import PluginManager, explain
-from aiops_core.registry import UnknownContribution
 
 if TYPE_CHECKING:
     from aiops_host.settings import Settings
@@ -55,6 +54,25 @@ def run(command: click.Command, argv: Sequence[str], name: str) -> int:
     except AiopsError as error:
         click.echo(f"aiops {name}: {explain(error)}", err=True)
         return EXIT_MISUSE if _is_refusal(error) else EXIT_PROBLEM
+
+
+class NothingDeleted(AiopsError):
+    """Nothing was deleted."""
+
+
+def typed_again(question: str) -> str:
+    """Ask for a name that confirms a deletion.
+
+    Raises:
+        NothingDeleted: Standard input ended instead.
+    """
+    try:
+        return str(click.prompt(question))
+    except click.Abort as aborted:
+        if not isinstance(aborted.__context__, EOFError):  # Ctrl-C
+            raise
+        click.echo()
+        raise NothingDeleted from None
 
 
 def run_async(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -127,5 +145,4 @@ def measured(settings: Settings, metrics: Metrics) -> Iterator[dict[str, str]]:
 
 
 def _is_refusal(error: AiopsError) -> bool:
-    known = isinstance(error, ConfigInvalid | PluginConflict | UnknownContribution)
-    return known or type(error).__name__ in REFUSALS
+    return isinstance(error, ConfigInvalid | PluginConflict) or type(error).__name__ in REFUSALS

@@ -202,9 +202,12 @@ def drop(name: str, slug: str) -> None:
 @tenant_option
 def order(names: Sequence[str], slug: str) -> None:
     """Let the tenant's providers be asked in the order of NAMES. Each is asked when those before it failed."""
-    from aiops_host.trust.tenant_keys import order_keys  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import providers as stored  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.trust.tenant_keys import order_keys  # noqa: PLC0415
 
     async def work(database: Database, who: Entering) -> None:
+        for name in names:
+            await stored.provider(database, name)
         await order_keys(database, who, names)
 
     _for_tenant(slug, work)

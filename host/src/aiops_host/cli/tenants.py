@@ -11,7 +11,7 @@ import msgspec
 
 from aiops_core.plugins import load_plugins
 from aiops_host.cli.archives import whole
-from aiops_host.cli.program import as_json, opened, print_json, print_table, run, run_async
+from aiops_host.cli.program import as_json, opened, print_json, print_table, run, run_async, typed_again
 from aiops_host.settings import read_settings
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def delete(slug: str, confirm: str | None) -> None:
     from aiops_host.trust.opening import open_vault  # noqa: PLC0415
     from aiops_host.trust.tenancy import begin_deletion, finish_deletion  # noqa: PLC0415
 
-    typed = click.prompt(f"Type {slug} to delete it with all it has") if confirm is None else confirm
+    typed = typed_again(f"Type {slug} to delete it with all it has") if confirm is None else confirm
     settings = read_settings()
     vault = open_vault(settings, load_plugins(blocked=settings.blocked).registry)
 

@@ -12,7 +12,7 @@ import msgspec
 
 from aiops_core.config import PluginConfig, load_config
 from aiops_core.errors import ConfigInvalid, KeyProviderRefused
-from aiops_core.registry import Registry, lookup
+from aiops_core.registry import Registry, UnknownContribution, lookup
 from aiops_core.services import Clock, HttpClient, HttpResponse, Log
 from aiops_core.specs import KeyProviderSpec
 from aiops_host.data.session import Database
@@ -56,10 +56,15 @@ def open_vault(settings: Settings, registry: Registry, provider: str = "") -> Va
 
     Raises:
         KeyRefused: There is no key, or it cannot be used.
-        UnknownContribution: No installed plugin provides the key provider.
-        ConfigInvalid: Its configuration is not usable.
+        UnknownContribution: No installed plugin provides the key provider that is asked for.
+        ConfigInvalid: None provides the one the settings name, or its configuration is not usable.
     """
-    spec = lookup(registry.key_providers, provider or settings.key_provider)
+    try:
+        spec = lookup(registry.key_providers, provider or settings.key_provider)
+    except UnknownContribution as error:
+        if provider:
+            raise
+        raise ConfigInvalid(f"AIOPS_KEY_PROVIDER: {error}") from None
     kit = KeyKit(_HttpPerRequest(settings))
     try:
         made = spec.factory(_config(settings, spec), kit)
