@@ -74,7 +74,7 @@ def set_(name: str, slug: str, values: Sequence[str], config_file: Any, position
 @tenant_option
 @as_json
 def list_(slug: str, as_json: bool) -> None:
-    """List a tenant's backends in the order they are asked, after the models its keys are for."""
+    """List a tenant's backends in the order they are asked. The models its keys are for come before them."""
     found = _found(slug)
     if as_json:
         print_json(found)
