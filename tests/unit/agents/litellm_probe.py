@@ -40,4 +40,6 @@ async def _complete(url: str) -> list[str]:
 if __name__ == "__main__":
     sys.addaudithook(_watch)
     loaded = asyncio.run(_complete(sys.argv[1]))
-    print(json.dumps({"looked_up": looked_up, "connected": connected, "loaded_before_first_use": loaded}))
+    encodings = [name for name in sys.modules if name.startswith("tiktoken_ext.")]
+    report = {"looked_up": looked_up, "connected": connected, "loaded_before_first_use": loaded, "encodings": encodings}
+    print(json.dumps(report))

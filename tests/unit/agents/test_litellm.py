@@ -329,9 +329,18 @@ async def test_only_the_asked_call_leaves_the_machine() -> None:
     host, port = base.removeprefix("http://").split(":")
     assert process.returncode == 0
     assert seen["loaded_before_first_use"] == []
+    assert seen["encodings"] == []  # 40 MB that no call needs whose answer counts its tokens
     assert {tuple(c) for c in seen["connected"]} == {(host, int(port))}
     assert {name for name in seen["looked_up"] if name is not None} <= {host}
     assert [asked.path for asked in stub.asked] == ["/v1/chat/completions"] * 2 + ["/v1/messages"] * 2
+
+
+async def test_the_library_can_still_count_tokens() -> None:
+    """The encoding is only loaded later, for whatever has to count by itself."""
+    await library.load()
+    encoding = library.loaded().main.encoding
+    assert encoding.decode(encoding.encode("a VPN that drops")) == "a VPN that drops"
+    assert len(encoding.encode("hello world")) == 2
 
 
 async def test_another_providers_protocol_keeps_the_same_bounds() -> None:

@@ -139,6 +139,7 @@ def _quieten(litellm: Any) -> None:
     # The one place where both of its HTTP paths make their transport; there is no setting for a limit.
     AsyncHTTPHandler.create_async_transport = staticmethod(make_transport)  # type: ignore[method-assign,assignment]
     Logging.response_cost_calculator = _remembering_no_price(Logging.response_cost_calculator)  # type: ignore[method-assign]
+    vars(litellm.main)["encoding"] = _WhenAsked()
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     litellm.set_verbose = False
@@ -153,6 +154,15 @@ def _quieten(litellm: Any) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     # Its modules load one another on the first call: 0.7 s that would stop the event loop.
     litellm.completion(model="openai/warm-up", messages=[{"role": "user", "content": "-"}], mock_response="-")
+
+
+class _WhenAsked:
+    """The encoding LiteLLM hands to every call: 40 MB that only answers without a count of their tokens need."""
+
+    def __getattr__(self, name: str) -> Any:
+        from litellm._lazy_imports import get_default_encoding  # noqa: PLC0415  see _load
+
+        return getattr(get_default_encoding(), name)
 
 
 def _remembering_no_price(calculate: Callable[..., float | None]) -> Callable[..., float | None]:
