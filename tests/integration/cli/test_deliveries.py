@@ -137,6 +137,14 @@ def test_what_names_no_delivery_is_refused_in_words(aiops: Aiops, arguments: tup
     assert says in aiops("deliveries", *arguments, "--tenant", "acme", code=2)
 
 
+def test_a_dry_run_that_should_post_is_refused(aiops: Aiops, delivered: Any) -> None:
+    """What contradicts itself ends with 2 and what to choose, and queues nothing."""
+    done = delivered("done")
+    error = aiops("deliveries", "replay", "--tenant", "acme", done, "--dry-run", "--post-again", code=2)
+    assert "Give either --dry-run, which posts nothing, or --post-again, which posts a further note." in error
+    assert aiops("deliveries", "show", done, "--tenant", "acme", "--json")["delivery"]["state"] == "done"
+
+
 def test_a_replay_is_refused_with_what_to_do_instead(aiops: Aiops, delivered: Any) -> None:
     """A delivery in a worker's hands, and one that names no ticket, end with 1 and the API's own words."""
     replay = ("deliveries", "replay", "--tenant", "acme")

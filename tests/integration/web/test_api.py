@@ -315,15 +315,25 @@ async def test_a_replay_queues_the_delivery_again(
     async with opened.tenant(door.tenant.tenant_id) as con:
         await con.execute("update delivery set tries = 5, crashes = 2, due_at = now() + interval '1 day'")
     answer = await http.post(
-        f"/api/v1/deliveries/{delivery}/replay", headers=staff.technician_a, json={"dry_run": True, "post_again": True}
+        f"/api/v1/deliveries/{delivery}/replay", headers=staff.technician_a, json={"post_again": True}
     )
     shown = answer.json()
     assert (answer.status_code, shown["state"], shown["action"]) == (202, "queued", "run")
-    assert (shown["trigger"], shown["dry_run"], shown["reason"], shown["finished_at"]) == ("manual", True, None, None)
+    assert (shown["trigger"], shown["dry_run"], shown["reason"], shown["finished_at"]) == ("manual", False, None, None)
     async with opened.tenant(door.tenant.tenant_id) as con:
         row = await con.fetchrow("select tries, crashes, post_again, due_at <= clock_timestamp() as due from delivery")
     assert (row["tries"], row["crashes"], row["post_again"], row["due"]) == (0, 0, 1, True)
     assert await heard() == [(door.tenant.tenant_id, UUID(delivery))]
+
+
+async def test_a_dry_run_that_should_post_is_refused(http: httpx.AsyncClient, staff: Staff, door: Door) -> None:
+    """What contradicts itself answers 400 with what to choose, and queues nothing."""
+    delivery = await delivered(door, kind="updated")
+    path, both = f"/api/v1/deliveries/{delivery}", {"dry_run": True, "post_again": True}
+    answer = await http.post(f"{path}/replay", headers=staff.technician_a, json=both)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-request")
+    assert "ask for one of them" in answer.text
+    assert (await http.get(path, headers=staff.technician_a)).json()["delivery"]["state"] == "ignored"
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,6 @@ async def test_the_success_rate_counts_notes_on_tickets(
         await delivered(opened, door, state=state)
     await delivered(opened, door, state="queued")
     await delivered(opened, door, state="ignored", action="none")
-    await delivered(opened, door, state="done", dry_run=True)
     await delivered(opened, door, state="dead", received_at=datetime.now(UTC) - timedelta(hours=25))
     answer = await http.get("/api/v1/figures", headers=staff.reader_a)
     figure = by_name(answer)["success-rate"]
@@ -246,7 +245,7 @@ async def test_a_connection_works_once_a_call_succeeded(
     if call == "note":
         await confirmed(opened, door, 10, action="none")
     if call == "run":
-        await delivered(opened, door, state="done", dry_run=True)
+        await delivered(opened, door, state="done")
     assert (await health_of(http, staff.reader_a))["status"] == "ok"
 
 

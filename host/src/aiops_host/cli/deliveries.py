@@ -165,6 +165,11 @@ def replay(delivery_id: UUID, slug: str, dry_run: bool, post_again: bool, as_jso
     from aiops_host.trust import replays  # noqa: PLC0415
     from aiops_host.trust.audit import operator  # noqa: PLC0415
 
+    if dry_run and post_again:
+        raise click.UsageError(
+            "Give either --dry-run, which posts nothing, or --post-again, which posts a further note."
+        )
+
     async def work() -> store.DeliverySummary:
         async with opened() as database:
             tenant = await tenants.by_slug(database, slug)

@@ -139,6 +139,14 @@ with moved as (
 select count(*) from moved
 """
 
+_RESTORE = """
+update delivery
+set state = before_dry_run->>'state', reason = before_dry_run->>'reason', action = before_dry_run->>'action',
+    trigger = before_dry_run->>'trigger', finished_at = (before_dry_run->>'finished_at')::timestamptz, dry_run = false,
+    before_dry_run = null
+where tenant_id = $1 and delivery_id = any($2::uuid[]) and before_dry_run is not null
+"""
+
 
 async def due(con: Connection, limit: int, *, suspects: bool = True) -> list[Due]:
     """Return due work, tenants taking turns; those with least running come first. ``con`` is the sweeper's.
@@ -199,7 +207,7 @@ async def renew(database: Database, tenant_id: UUID, held: Sequence[DeliveryClai
 
 
 async def move(con: Connection, claim: DeliveryClaim, *, state: str, outcome: str, reason: str | None = None) -> None:
-    """End the attempt and leave the delivery in ``state``; inside the caller's tenant session.
+    """End the attempt and leave the delivery in ``state``, after a dry run as it was before; inside the caller's session.
 
     Raises:
         LeaseLost: The claim is not ours any more; nothing was changed.
@@ -207,6 +215,13 @@ async def move(con: Connection, claim: DeliveryClaim, *, state: str, outcome: st
     moved = await con.fetchval(_MOVE, *_held(claim), state, reason, claim.attempt, outcome)
     if not moved:
         raise LeaseLost
+    if claim.dry_run:
+        await restore(con, claim.tenant_id, [claim.delivery_id])
+
+
+async def restore(con: Connection, tenant_id: UUID, delivery_ids: Sequence[UUID]) -> None:
+    """Let deliveries whose dry run has ended stand as they did before it; inside the caller's tenant session."""
+    await con.execute(_RESTORE, tenant_id, delivery_ids)
 
 
 async def requeue(con: Connection, claim: DeliveryClaim, *, delay: timedelta, reason: str, counts: bool = True) -> None:
@@ -284,6 +299,7 @@ async def _quarantine(con: Connection, tenant_id: UUID, delivery_id: UUID, crash
         delivery_id,
         f"Its worker died {crashes} times while working on it; replay it once the cause is found.",
     )
+    await restore(con, tenant_id, [delivery_id])
 
 
 async def _end_broken_attempts(con: Connection, tenant_id: UUID, delivery_id: UUID, present: int) -> None:

@@ -19,6 +19,7 @@ from aiops_host.data.runs import RunSummary
 from aiops_host.data.session import Connection, Database
 
 MAX_PAGE = 200
+ONE_OF_BOTH = "A dry run posts nothing and post_again posts a further note: ask for one of them."
 
 DeliveryState = Literal["queued", "running", "posting", "done", "ignored", "quarantined", "parked", "dead"]
 
@@ -42,6 +43,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
 class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
     """One inbound webhook and how far its work has come. Times are UTC; ``title`` is the ticket's, once it was read.
 
+    ``dry_run`` says that a dry run is asked for or under way; once it has ended the delivery is what it was before.
     ``waits_for`` names the paused connection a queued delivery waits for, ``suspended`` says that it waits because its
     tenant is suspended; until that is resumed ``due_at`` says nothing.
     """
@@ -117,10 +119,15 @@ class DeliveryDetail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplayOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``dry_run`` posts nothing; ``post_again`` allows a second note beside a confirmed one."""
+    """``dry_run`` posts nothing; ``post_again`` allows a second note beside a confirmed one. One excludes the other."""
 
     dry_run: bool = False
     post_again: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a wish that contradicts itself."""
+        if self.dry_run and self.post_again:
+            raise ValueError(ONE_OF_BOTH)
 
 
 _SUMMARY = """
@@ -200,7 +207,8 @@ async def show(database: Database, tenant_id: UUID, delivery_id: UUID) -> Delive
 async def replay(database: Database, tenant_id: UUID, delivery_id: UUID, options: ReplayOptions) -> DeliverySummary:
     """Queue a delivery once more, by a person's wish, with all its tries before it.
 
-    One that waits for its next try is tried now, unless as a dry run, which would take the place of that try.
+    One that waits for its next try is tried now, unless as a dry run, which would take the place of that try. Once a
+    dry run has ended, the delivery stands as it did before.
 
     Raises:
         UnknownDelivery: The tenant has none of that id.
@@ -219,6 +227,8 @@ async def replay(database: Database, tenant_id: UUID, delivery_id: UUID, options
         await con.execute(
             "update delivery set state = 'queued', trigger = 'manual', tries = 0, crashes = 0, reason = null, "
             "action = case when action = 'none' then 'run' else action end, dry_run = $2, "
+            "before_dry_run = case when $2 then jsonb_build_object('state', state, 'reason', reason, "
+            "'action', action, 'trigger', trigger, 'finished_at', finished_at) end, "
             "post_again = post_again + case when $3 then 1 else 0 end, "
             "due_at = clock_timestamp(), finished_at = null where delivery_id = $1",
             delivery_id,
@@ -231,7 +241,9 @@ async def replay(database: Database, tenant_id: UUID, delivery_id: UUID, options
 
 _REPLAYED = """
     select d.state, d.ticket_id, d.reason, d.due_at, d.attempt > 0 and d.due_at > clock_timestamp() as waits,
-           c.name as connection, c.ticketing_tool, c.state = 'paused' as paused, c.state = 'deleted' as deleted
+           c.name as connection, c.ticketing_tool, c.state = 'paused' as paused, c.state = 'deleted' as deleted,
+           exists (select from effect e where e.tenant_id = d.tenant_id and e.delivery_id = d.delivery_id
+                   and e.state in ('planned', 'sending', 'unknown')) as note_open
     from delivery d
     join connection c on c.tenant_id = d.tenant_id and c.connection_id = d.connection_id
     where d.delivery_id = $1 for update of d
@@ -248,15 +260,21 @@ def _replay_refusal(found: Mapping[str, Any], *, dry_run: bool) -> str | None:
         )
     if found["state"] == "queued" and found["paused"]:
         return f"The delivery is queued and waits for its paused connection {found['connection']!r}: resume that."
-    if found["state"] == "queued" and found["waits"] and dry_run:
-        return (
-            f"The delivery is queued for its next try at {found['due_at']:%Y-%m-%d %H:%M:%S} UTC, whose place a dry run "
-            "would take. Replay it for real to have that try now, or once it has ended."
-        )
     if found["state"] == "queued" and not found["waits"]:
         return "The delivery is queued already and will be worked on by itself; replay it once it has ended."
     if found["state"] in ("running", "posting"):
         return "The delivery is being worked on; replay it once it has ended."
+    return _dry_run_refusal(found) if dry_run else None
+
+
+def _dry_run_refusal(found: Mapping[str, Any]) -> str | None:
+    if found["state"] == "queued":
+        return (
+            f"The delivery is queued for its next try at {found['due_at']:%Y-%m-%d %H:%M:%S} UTC, whose place a dry run "
+            "would take. Replay it for real to have that try now, or once it has ended."
+        )
+    if found["note_open"]:
+        return "Its note is still being posted or looked for on the ticket; ask for the dry run once that has ended."
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from aiops_host import failpoints
-from aiops_host.data import tenants
+from aiops_host.data import claims, tenants
 from aiops_host.data.catalog import TenantTable, tenant_tables
 from aiops_host.data.connections import UnknownConnection
 from aiops_host.data.session import Connection, Database
@@ -131,7 +131,7 @@ async def _end_work(con: Connection, connection_id: UUID) -> None:
     ended = await con.fetch(
         "update delivery set state = 'dead', reason = $2, finished_at = clock_timestamp(), lease_until = null, "
         "lease_token = lease_token + 1 "
-        "where connection_id = $1 and state in ('queued', 'running', 'posting') returning delivery_id",
+        "where connection_id = $1 and state in ('queued', 'running', 'posting') returning tenant_id, delivery_id",
         connection_id,
         DELETED,
     )
@@ -141,3 +141,5 @@ async def _end_work(con: Connection, connection_id: UUID) -> None:
         [row["delivery_id"] for row in ended],
         DELETED,
     )
+    if ended:
+        await claims.restore(con, ended[0]["tenant_id"], [row["delivery_id"] for row in ended])

@@ -53,13 +53,17 @@ class ConnectionHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _RECENT = f"""
-    select * from delivery where received_at > clock_timestamp() - interval '{WINDOW_HOURS} hours'
+    select tenant_id, delivery_id, connection_id, received_at,
+           coalesce(before_dry_run->>'state', state) as state, coalesce(before_dry_run->>'reason', reason) as reason,
+           coalesce(before_dry_run->>'action', action) as action, coalesce(before_dry_run->>'trigger', trigger) as trigger,
+           coalesce((before_dry_run->>'finished_at')::timestamptz, finished_at) as finished_at
+    from delivery where received_at > clock_timestamp() - interval '{WINDOW_HOURS} hours'
 """  # noqa: S608 - a constant
 _UNFINISHED = "state in ('queued', 'running', 'posting')"
 _TROUBLED = "state in ('dead', 'parked', 'quarantined')"
 
 _COUNTS = f"""
-with recent as ({_RECENT}), asked as (select * from recent where action = 'run' and not dry_run)
+with recent as ({_RECENT}), asked as (select * from recent where action = 'run')
 select (select count(*) from asked where state = 'done' or {_TROUBLED})::int as ended,
        (select count(*) from asked where state = 'done')::int as posted,
        (select percentile_cont(0.95) within group (order by extract(epoch from e.confirmed_at - a.received_at)::float8)

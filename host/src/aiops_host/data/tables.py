@@ -148,6 +148,7 @@ class Delivery(Table, tablename="delivery", db=ENGINE):
     reason = Text(null=True, default=None)
     trigger = Text(default="scheduled")
     dry_run = Boolean(default=False)
+    before_dry_run = Document(null=True)
     post_again = Integer(default=0)
     attempt = Integer(default=0)
     tries = Integer(default=0)
