@@ -81,6 +81,21 @@ def test_budgets_and_usage(dashboard: Dashboard, page: Page) -> None:
     expect(page.get_by_text("There is no budget")).to_be_visible()
 
 
+def test_models_without_a_price_are_named(dashboard: Dashboard, page: Page) -> None:
+    """Once a budget is in USD the page names each model it keeps from being asked, with the command; without, none."""
+    slug, email = administrator(dashboard)
+    for provider, model in (("openai", "in-house-7b"), ("anthropic", "claude-sonnet-4-5")):
+        dashboard.add_key(slug, provider, model)
+    log_in(page, dashboard, email, "/models")
+    told = page.get_by_role("status").filter(has_text="No price is known for")
+    expect(page.get_by_text("There is no budget")).to_be_visible()
+    expect(told).to_have_count(0)
+    dashboard.use_model(slug, calls=1, cost=1.0, budget=20.0)
+    expect(told).to_have_count(1)
+    expect(told).to_contain_text("in-house-7b of openai")
+    expect(told.locator("code")).to_have_text("aiops providers price openai in-house-7b --input USD --output USD")
+
+
 def test_who_may_only_read_changes_nothing(dashboard: Dashboard, page: Page) -> None:
     """A reader sees providers, budgets and usage, and is offered no button."""
     email = f"r{uuid4().hex[:10]}@msp.example"

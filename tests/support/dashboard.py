@@ -117,6 +117,14 @@ class Dashboard:
             result,
         )
 
+    def add_key(self, tenant: str, provider: str, model: str) -> None:
+        """Give a tenant a key in use, whose plaintext nobody has."""
+        self._execute(
+            "insert into llm_key (tenant_id, key_id, provider, models, origin, state, position) "
+            "values ($1, gen_random_uuid(), $2, array[$3], 'tenant', 'live', 1)",
+            *(self.tenant_ids[tenant], provider, model),
+        )
+
     def use_model(self, tenant: str, *, calls: int, cost: float, budget: float | None = None) -> None:
         """Put calls into a tenant's ledger, as a worker would, and set a monthly budget in USD where one is given."""
         whose = self.tenant_ids[tenant]

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from aiops_admin.client import Api
 from aiops_admin.wire_doors import Probe
-from aiops_admin.wire_money import Budget, Provider, TenantBudget, Usage
+from aiops_admin.wire_money import Budget, Provider, TenantBudget, Unpriced, Usage
 
 T = TypeVar("T")
 
@@ -43,6 +43,10 @@ class Money:
     async def budgets(self) -> tuple[Budget, ...]:
         """Return the tenant's budgets."""
         return await self._call("GET", "/budgets", tuple[Budget, ...])
+
+    async def unpriced(self) -> tuple[Unpriced, ...]:
+        """Return the models a budget in USD keeps from being asked."""
+        return await self._call("GET", "/budgets/unpriced", tuple[Unpriced, ...])
 
     async def set_budget(self, entry: dict[str, Any]) -> tuple[Budget, ...]:
         """Set a budget."""

@@ -40,6 +40,14 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str = ""
 
 
+class Unpriced(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that a budget in USD keeps from being asked; ``sentence`` says why and how to mend it."""
+
+    model: str
+    provider: str
+    sentence: str
+
+
 class TenantBudget(msgspec.Struct, frozen=True, kw_only=True):
     """A tenant's budget, for platform administrators."""
 

@@ -24,6 +24,11 @@ def chip(name: str, tone: str, title: str = "") -> Node:
     return h("span", name, class_=f"chip tone-{tone}", title=title or None)
 
 
+def coded(text: str) -> list[Node]:
+    """Return a sentence of the host's; what stands between backticks is code."""
+    return [h("code", part) if number % 2 else part for number, part in enumerate(text.split("`")) if part]
+
+
 def out_link(text: str, url: str | None, *, name: str | None = None, class_: str = "out") -> Node | None:
     """Return a link that opens a page elsewhere beside this one; ``None`` for an address that is no web page's."""
     address = safe_link(url)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from aiops_admin.pages.bits import cells, chip, empty, heading, skeleton, table, when
+from aiops_admin.pages.bits import cells, chip, coded, empty, heading, skeleton, table, when
 from aiops_admin.pages.connection_view import dialog
 from aiops_admin.pages.forms import Asked, labelled, problem, send_or_cancel
 from aiops_admin.safe import Node, h
-from aiops_admin.wire_money import Budget, Provider, TenantBudget, Usage
+from aiops_admin.wire_money import Budget, Provider, TenantBudget, Unpriced, Usage
 
 KEY_COLUMNS = ("Provider", "Key", "Models", "Last test", "")
 BUDGET_COLUMNS = ("Budget", "Set by", "Used", "What it means", "")
@@ -36,6 +36,8 @@ class Known:
 
     providers: tuple[Provider, ...] | None = None
     budgets: tuple[Budget, ...] = ()
+    unpriced: tuple[Unpriced, ...] = ()
+    """Models a budget in USD keeps from being asked."""
     usage: tuple[Usage, ...] = ()
     tenants: tuple[TenantBudget, ...] = ()
     asked: str = ""
@@ -52,6 +54,7 @@ def whole(known: Known, *, may_manage: bool) -> Node:
         "div",
         heading("Language models"),
         *(_told(budget) for budget in known.budgets if budget.level != "ok"),
+        *(_unpriced(model) for model in known.unpriced),
         _keys(known.providers, may_manage=may_manage),
         _budgets(known.budgets, may_manage=may_manage),
         _usage(known.usage),
@@ -267,6 +270,12 @@ def _tenants(tenants: Sequence[TenantBudget]) -> Node:
 def _told(budget: Budget) -> Node:
     tone = LEVELS.get(budget.level, ("", "warning"))[1]
     return h("p", budget.sentence, class_=f"notice tone-{tone}", role="status")
+
+
+def _unpriced(model: Unpriced) -> Node:
+    return h(
+        "p", *coded(model.sentence), key=f"{model.provider} {model.model}", class_="notice tone-warning", role="status"
+    )
 
 
 def _endpoint(provider: Provider, asked: Asked, wanted: dict[str, str]) -> Node:

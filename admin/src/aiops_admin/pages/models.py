@@ -60,6 +60,7 @@ class ModelsPage(DialogPage):
             if found is not None:
                 known.providers = found
                 known.budgets = await self.frame.ask(money.budgets) or ()
+                known.unpriced = await self.frame.ask(money.unpriced) or ()
                 known.usage = await self.frame.ask(money.usage) or ()
                 if self.frame.me.platform_admin:
                     known.tenants = await self.frame.ask(money.overview) or ()

@@ -13,6 +13,7 @@ from msgspec import Meta
 from aiops_host.data import budgets as stored
 from aiops_host.data.budgets import Budget, BudgetState, Period, SetBy, TenantBudget, UnknownBudget
 from aiops_host.trust import audit
+from aiops_host.trust.prices import Unpriced, unpriced
 from aiops_host.web.access import ChosenTenant, InTenant, asks
 from aiops_host.web.audit import actor_of
 from aiops_host.web.parts import WithParts
@@ -43,6 +44,22 @@ async def list_budgets(parts: WithParts, chosen: InTenant) -> list[BudgetState]:
     """Return the tenant's budgets."""
     async with parts.database.tenant(chosen.tenant_id) as con:
         return await stored.states(con)
+
+
+@get(
+    "/budgets/unpriced",
+    opt=asks("budgets.read"),
+    responses=documented(*ERRORS),
+    summary="List the models a budget in USD keeps from being asked",
+    description="Those without a known price; none while no budget is in USD. `sentence` has the command that mends it.",
+    tags=["budgets"],
+)
+async def list_unpriced(parts: WithParts, chosen: InTenant) -> list[Unpriced]:
+    """Return the tenant's models without a known price."""
+    async with parts.database.tenant(chosen.tenant_id) as con:
+        if all(state.usd is None for state in await stored.states(con)):
+            return []
+        return await unpriced(con, parts.registry, chosen.slug)
 
 
 @put(
@@ -114,4 +131,4 @@ def _by(chosen: ChosenTenant) -> SetBy:
     return "operator" if chosen.role == "platform-admin" else "tenant"
 
 
-ROUTES = (list_budgets, put_budget, delete_budget, installation_budgets)
+ROUTES = (list_budgets, list_unpriced, put_budget, delete_budget, installation_budgets)
