@@ -77,7 +77,7 @@ class AccountHandler(DoorPage):
             self._leave()
             return
         except ApiError as error:
-            shown = Shown(error=next(iter(error.fields.values()), str(error)), status=error.status)
+            shown = Shown(error=str(error), status=error.status)
         except ApiAway as error:
             log.warning("the host does not answer: %s", error)
             answer_away(self)

@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 import msgspec
 
-from aiops_admin import wire
+from aiops_admin import wire, words
 
 TIMEOUT = httpx.Timeout(8.0, connect=3.0)
 NOBODY = frozenset({"", "unauthorized"})
@@ -239,7 +239,7 @@ def _refusal(response: httpx.Response) -> ApiError:
     # A wrong password is answered 401 too, to somebody who is logged in.
     kind = NotLoggedIn if response.status_code == httpx.codes.UNAUTHORIZED and code in NOBODY else ApiError
     return kind(
-        detail,
+        words.refusal_of(fields) or detail,
         status=response.status_code,
         retry_after=int(wait) if wait.isdigit() else None,
         fields=fields,

@@ -67,7 +67,7 @@ class InvitationHandler(LinkPage):
             if error.code == "link-spent":
                 self.spent(error)
             else:
-                await self._form(_told(error), error.status, ask_code=error.code.startswith("code-"))
+                await self._form(str(error), error.status, ask_code=error.code.startswith("code-"))
             return
         except ApiAway:
             answer_away(self)
@@ -149,7 +149,7 @@ class ForgotHandler(LinkPage):
         try:
             await self.parts.api.knock("/password/forgot", dict[str, Any], {"email": email}, sender=self.sender())
         except ApiError as error:
-            self._form(_told(error), error.status, email)
+            self._form(str(error), error.status, email)
             return
         except ApiAway:
             answer_away(self)
@@ -161,7 +161,3 @@ class ForgotHandler(LinkPage):
 
     def _form(self, error: str = "", status: int = 200, email: str = "") -> None:
         self.show("forgot.html", status, error=error, email=email, xsrf_form=self.xsrf_form_html())
-
-
-def _told(error: ApiError) -> str:
-    return next(iter(error.fields.values()), str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from aiops_admin.wire import Delivery, Effect, Run, Step
@@ -190,6 +191,27 @@ STEPS = {
 }
 
 PROOFS = {"static-header": "a secret header", "standard-webhooks": "a signature over time and body"}
+
+
+FIELDS = {
+    "usd": "Most money, in USD",
+    "tokens": "Most tokens",
+    "key": "API key",
+    "endpoint": "Address of your resource",
+    "overlap_hours": "Hours a replaced webhook secret stays valid",
+    "new": "New password",
+}
+"""What forms call the fields of the API, where that is not its name."""
+
+
+def field_of(name: str) -> str:
+    """Return what people call a field of the API."""
+    return FIELDS.get(name, name.replace("_", " ").capitalize())
+
+
+def refusal_of(fields: Mapping[str, str]) -> str:
+    """Return what is wrong with fields as sentences; one that is a sentence of its own needs no name in front."""
+    return " ".join(text if text[:1].isupper() else f"{field_of(name)}: {text}" for name, text in fields.items())
 
 
 def step_of(name: str) -> str:

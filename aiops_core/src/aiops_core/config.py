@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
@@ -21,6 +20,7 @@ from msgspec.inspect import (
 )
 
 from aiops_core.errors import ConfigInvalid
+from aiops_core.wording import explained
 
 HIDDEN = "[secret]"
 
@@ -153,41 +153,12 @@ def _schema(target: type) -> dict[str, Any]:
 
 
 _TAKEN = object()
-_ADDRESS = "matching regex '^https?://"
-_FIELD = re.compile(r"Object (contains unknown|missing required) field `(.+)`", re.DOTALL)
 
 
 def _explained(config_type: type[PluginConfig], error: str) -> str:
-    """Return msgspec's words with the field's path in front, and for an unknown field those there are."""
     what, _, at = error.partition(" - at `$")
-    path = at.removesuffix("`").lstrip(".")
-    field = _FIELD.fullmatch(what)
-    if field is None:
-        if _ADDRESS in what:
-            what = "must begin with http:// or https:// and a host's name, without user, '?' or '#'."
-        return f"{path}: {what}" if path else what
-    whole = f"{path}.{field[2]}" if path else field[2]
-    if field[1] == "missing required":
-        return f"{whole}: this field is needed."
-    known = dict.fromkeys(_fields_at(type_info(config_type), re.findall(r"[^.\[\]]+", path)))
-    return f"{whole}: there is no such field; there are: {', '.join(known) or 'none'}."
-
-
-def _fields_at(info: Any, path: Sequence[str]) -> Iterator[str]:
-    """Yield the names of the fields of the objects at a path such as ``models``, ``0``."""
-    match info:
-        case Metadata(type=inner):
-            yield from _fields_at(inner, path)
-        case UnionType(types=types):
-            for inner in types:
-                yield from _fields_at(inner, path)
-        case StructType(fields=fields) if path:
-            for field in fields:
-                yield from _fields_at(field.type, path[1:]) if field.encode_name == path[0] else ()
-        case StructType(fields=fields):
-            yield from (field.encode_name for field in fields)
-        case ListType(item_type=item) | VarTupleType(item_type=item) | DictType(value_type=item) if path:
-            yield from _fields_at(item, path[1:])
+    path, told = explained(what, at.removesuffix("`").lstrip("."), type_info(config_type))
+    return f"{path}: {told}" if path else told
 
 
 def _put(container: Any, path: list[str], secret: Secret) -> Any:

@@ -233,7 +233,7 @@ def test_what_an_import_leaves_out_is_told(aiops: Aiops, tmp_path: Path, capsys:
         ("", "line 1, column 1"),
         ("[1]", "this is JSON, but no object of fields and values"),
         ('{"colour": "red"}', "colour: there is no such field; there are: base_url, edition, email,"),
-        ('{"base_url": "https://j.example", "email": 7}', "email: Expected `str"),
+        ('{"base_url": "https://j.example", "email": 7}', "email: must be a text, not a whole number."),
         ('{"base_url": "j.example"}', "base_url: must begin with http:// or https://"),
     ],
 )
@@ -248,7 +248,7 @@ def test_a_configuration_that_does_not_fit_says_where(aiops: Aiops, tmp_path: Pa
 
     assert says in error
     assert "JiraConfig" not in error
-    assert "there is no" in says or "Expected `" in says or "must begin" in says or str(file) in error
+    assert "there is no" in says or "must b" in says or str(file) in error
 
 
 @pytest.mark.parametrize(

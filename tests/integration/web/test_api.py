@@ -326,6 +326,36 @@ async def test_a_replay_queues_the_delivery_again(
     assert await heard() == [(door.tenant.tenant_id, UUID(delivery))]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "told"),
+    [
+        ("PUT", "/budgets", {"period": "year"}, "period: must be one of: day, month."),
+        ("PUT", "/budgets", {"usd": 1}, "period: this field is needed."),
+        (
+            "PUT",
+            "/budgets",
+            {"period": "day", "eur": 1},
+            "eur: there is no such field; there are: period, tokens, usd.",
+        ),
+        ("PUT", "/budgets", [], "body: must be an object, not a list."),
+        ("PUT", "/providers/order", {"order": [7]}, "order[0]: must be a text, not a whole number."),
+        ("POST", "/invitations", {"email": "ben", "role": "technician"}, "email: must look like ada@msp.example."),
+        ("GET", "/deliveries?limit=0", None, "limit: must be at least 1."),
+        ("GET", "/runs?outcome=lost", None, "outcome: must be one of: checking, dry-run, failed, kept, "),
+    ],
+)
+async def test_what_does_not_fit_is_said_in_words(
+    http: httpx.AsyncClient, staff: Staff, *, method: str, path: str, body: object, told: str
+) -> None:
+    """Each field with what it must be, together in the text for people."""
+    answer = await http.request(method, f"/api/v1{path}", headers=staff.admin_a, json=body)
+    problem = answer.json()
+    (error,) = problem["errors"]
+    assert (answer.status_code, problem["code"]) == (400, "bad-request")
+    assert problem["detail"] == f"{error['field']}: {error['message']}"
+    assert problem["detail"].startswith(told)
+
+
 async def test_a_dry_run_that_should_post_is_refused(http: httpx.AsyncClient, staff: Staff, door: Door) -> None:
     """What contradicts itself answers 400 with what to choose, and queues nothing."""
     delivery = await delivered(door, kind="updated")

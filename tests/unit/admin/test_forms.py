@@ -92,7 +92,7 @@ def test_a_form_shows_no_secret_and_names_what_is_wrong() -> None:
     text = str(form_fields(FIELDS, {"pages": "too many"}, now))
     assert "https://x.example" in text
     assert "never" not in text
-    assert "too many" in text
+    assert "Too many" in text
     assert "'value': 'key'" in text  # what the configuration leaves out stands there as its default
     assert "'open': ''" in text  # what is wrong is not folded away
     assert "'open'" not in str(form_fields(FIELDS, {}, now))

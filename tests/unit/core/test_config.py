@@ -6,7 +6,9 @@ import copy
 import json
 import pickle
 import traceback
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -46,6 +48,42 @@ def test_values_become_a_configuration() -> None:
     assert config.pages == 10
     with config.token.open() as value:
         assert value == CANARY
+
+
+class FormConfig(PluginConfig, frozen=True, kw_only=True):
+    """A configuration with every kind of bound."""
+
+    colour: Literal["red", "blue"] | None = None
+    region: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$", examples=["DE"])] = "DE"
+    names: Annotated[
+        tuple[Annotated[str, msgspec.Meta(min_length=3, max_length=5)], ...], msgspec.Meta(min_length=1)
+    ] = ("any",)
+    share: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    since: datetime | None = None
+    owner: UUID | None = None
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"colour": "green"}, "colour: must be one of: blue, red."),
+        ({"region": "de"}, "region: must look like DE."),
+        ({"names": []}, "names: must not be empty."),
+        ({"names": ["abc", "ab"]}, "names[1]: must have at least 3 characters."),
+        ({"names": ["abcdef"]}, "names[0]: must have at most 5 characters."),
+        ({"names": "abc"}, "names: must be a list, not a text."),
+        ({"share": 0}, "share: must be more than 0."),
+        ({"share": 1.5}, "share: must be at most 1."),
+        ({"share": "half"}, "share: must be a number, not a text."),
+        ({"since": "soon"}, "since: must be a time such as 2026-11-20T10:00:00Z."),
+        ({"owner": "me"}, "owner: must be an id such as 3f0c2a52-7d0e-4f0e-9b53-0c5a1f6a2d11."),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(values: dict[str, Any], told: str) -> None:
+    """A refusal says what the field must be, and never what msgspec calls it."""
+    with pytest.raises(ConfigInvalid) as refused:
+        load_config(FormConfig, values)
+    assert str(refused.value) == told
 
 
 def test_handles_take_precedence() -> None:

@@ -103,7 +103,7 @@ def labelled(label: str, control: Node, *, hint: str = "", wrong: str | None = N
         h("label", label, for_=id_),
         {**element, "a": element["a"] | told},
         h("small", hint) if hint else None,
-        h("small", wrong, class_="wrong", role="alert") if wrong else None,
+        h("small", wrong[:1].upper() + wrong[1:], class_="wrong", role="alert") if wrong else None,
         class_="field",
     )
 

@@ -124,7 +124,11 @@ def change_question(tenant: TenantDetail, asked: Asked) -> Node:
     hours = f"{tenant.settings.overlap_hours:g}"
     form = h(
         "form",
-        labelled("Name", h("input", type="text", name="name", value=tenant.name, maxlength=200)),
+        labelled(
+            "Name",
+            h("input", type="text", name="name", value=tenant.name, maxlength=200),
+            wrong=asked.wrong.get("name"),
+        ),
         labelled(
             "Contact",
             h("input", type="text", name="contact", value=tenant.settings.contact, maxlength=254),

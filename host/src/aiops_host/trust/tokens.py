@@ -44,7 +44,7 @@ class TokenWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     token of a platform administrator reaches every tenant; everybody else names one of theirs.
     """
 
-    name: Annotated[str, Meta(min_length=1, max_length=80, pattern=r"\S")]
+    name: Annotated[str, Meta(min_length=1, max_length=80, pattern=r"\S", examples=["Nightly report"])]
     tenant: Annotated[str, Meta(max_length=63)] | None = None
     role: Role = "read-only"
     permissions: Annotated[list[str], Meta(min_length=1, max_length=100)] | None = None

@@ -19,7 +19,7 @@ from aiops_host.web.origins import origin, with_cookie
 from aiops_host.web.parts import Parts, WithParts
 from aiops_host.web.problems import documented
 
-Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^\x00-\x20]+@[^\x00-\x20]+$")]
+Email = Annotated[str, Meta(max_length=254, pattern=r"^[^\x00-\x20]+@[^\x00-\x20]+$", examples=["ada@msp.example"])]
 Password = Annotated[str, Meta(min_length=1, max_length=1024)]
 Code = Annotated[str, Meta(min_length=1, max_length=40, description="Of an authenticator app, or a recovery code")]
 

@@ -17,7 +17,7 @@ from aiops_host.web.audit import actor_of
 from aiops_host.web.parts import WithParts
 from aiops_host.web.problems import documented
 
-Region = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+Region = Annotated[str, Meta(pattern="^[A-Z]{2}$", examples=["DE"])]
 
 
 class PrivacyChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

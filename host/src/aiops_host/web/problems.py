@@ -13,9 +13,11 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.response.base import ASGIResponse
+from msgspec.inspect import AnyType, type_info
 
 from aiops_core.errors import AiopsError, ConfigInvalid, KeyProviderRefused, KeyProviderUnavailable
 from aiops_core.registry import UnknownContribution
+from aiops_core.wording import explained
 from aiops_host.data.budgets import UnknownBudget
 from aiops_host.data.connections import ConnectionRefused, UnknownConnection
 from aiops_host.data.cursors import CursorInvalid
@@ -133,7 +135,8 @@ _CODES = {
 }
 
 # Names Litestar keeps for itself, and what they are called outside.
-_OUTSIDE = {"delivery_state": "state", "run_outcome": "outcome", "data": "body"}
+BODY = "data"
+_OUTSIDE = {"delivery_state": "state", "run_outcome": "outcome", BODY: "body"}
 
 _DETAILS = {
     404: "There is nothing at this address.",
@@ -177,14 +180,14 @@ def _refused(_: Request[Any, Any, Any], error: Refused) -> Response[bytes]:
     return answer(error.problem, error.headers)
 
 
-def _http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     if error.status_code >= SERVER_ERROR:
         log.error("request failed", exc_info=error)
-    status, fields = error.status_code, _field_problems(error)
+    status, fields = error.status_code, _field_problems(request, error)
     problem = Problem(
         status=status,
         code=_CODES.get(status, f"http-{status}"),
-        detail="The request does not fit; see errors." if fields else _DETAILS.get(status) or str(error.detail),
+        detail=" ".join(map(_sentence, fields)) or _DETAILS.get(status) or str(error.detail),
         errors=fields or msgspec.UNSET,
     )
     return answer(problem, error.headers)
@@ -230,11 +233,25 @@ def _unexpected(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     return answer(Problem(status=500, code="internal", detail=_DETAILS[500]))
 
 
-def _field_problems(error: HTTPException) -> list[FieldProblem]:
+def _field_problems(request: Request[Any, Any, Any], error: HTTPException) -> list[FieldProblem]:
     if not isinstance(error, ValidationException) or not isinstance(error.extra, list):
         return []
-    named = [(str(item.get("key", "")), str(item.get("message", ""))) for item in error.extra]
-    return [FieldProblem(_OUTSIDE.get(name, name), message) for name, message in named]
+    return [_field_problem(request, item) for item in error.extra]
+
+
+def _field_problem(request: Request[Any, Any, Any], item: Mapping[str, Any]) -> FieldProblem:
+    """Return what Litestar found wrong in words; it says what was expected only as far as msgspec does."""
+    key, message = str(item.get("key", "")), str(item.get("message", ""))
+    parameter = BODY if item.get("source") == "body" else key
+    asked = request.route_handler.parsed_fn_signature.parameters.get(parameter)
+    meant = type_info(asked.annotation) if asked else AnyType()
+    field, told = explained(message, key if parameter == BODY != key else "", meant)
+    return FieldProblem(field or _OUTSIDE.get(key, key), told)
+
+
+def _sentence(problem: FieldProblem) -> str:
+    """Return a problem with its field in front, unless it is a sentence of its own."""
+    return problem.message if problem.message[:1].isupper() else f"{problem.field}: {problem.message}"
 
 
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
