@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from uuid import uuid4
@@ -184,6 +185,7 @@ def test_a_tenant_lives_and_ends_in_the_dashboard(dashboard: Dashboard, page: Pa
     expect(sheet.get_by_text("webhooks are stored and wait")).to_be_visible()
     sheet.get_by_role("button", name="Resume").click()
     expect(sheet.get_by_text("Active", exact=True)).to_be_visible()
+    expect(sheet.get_by_text(re.compile(r"^Active since \d{1,2} \w+ \d{4}, \d\d:\d\d"))).to_be_visible()
 
     with page.expect_download() as download:
         sheet.get_by_role("link", name="Export").click()

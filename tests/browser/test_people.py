@@ -74,11 +74,15 @@ def test_somebody_is_invited_and_comes_in(
     guest.get_by_label("Password").fill(NEW)
     guest.get_by_role("button", name="Accept").click()
     expect(guest.get_by_role("heading", name="Welcome")).to_be_visible()
+    expect(guest.get_by_role("link", name="To the deliveries")).to_have_count(0)
+    guest.get_by_role("link", name="Log in").click()
+    expect(guest).to_have_url(f"{dashboard.url}/login")
     log_in(guest, dashboard, email, password=NEW)
     expect(guest.get_by_role("heading", name="Deliveries")).to_be_visible()
     expect(guest.get_by_role("link", name="People")).to_have_count(0)
     guest.goto(link)
     expect(guest.get_by_role("heading", name="This link does not work")).to_be_visible()
+    expect(guest.get_by_role("link", name="To the deliveries")).to_be_visible()
     expect(page.get_by_role("table", name="Members by address").get_by_text(email)).to_be_visible()
 
 
@@ -160,6 +164,7 @@ def test_a_link_that_leads_nowhere_says_so(dashboard: Dashboard, page: Page, wat
     page.goto(dashboard.url + path)
     expect(page.get_by_role("heading", name="This link does not work")).to_be_visible()
     expect(page.get_by_text("ask for a new one")).to_be_visible()
+    expect(page.get_by_role("link", name="Log in")).to_have_attribute("href", "/login")
     expect(page.get_by_label(re.compile("password", re.I))).to_have_count(0)
 
 

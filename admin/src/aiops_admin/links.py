@@ -121,7 +121,7 @@ class PasswordHandler(LinkPage):
             answer_away(self)
             return
         text = "Your new password is set, and you are logged out everywhere. Log in with it."
-        self.show("message.html", title="Done", text=text, refresh=0)
+        self.show("message.html", title="Done", text=text, refresh=0, known=False)
 
     async def _form(self, error: str = "", status: int = 200) -> None:
         try:

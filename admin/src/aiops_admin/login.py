@@ -56,7 +56,8 @@ class PlainPage(RequestHandler):
         """Answer with a page."""
         self.set_status(status)
         self.set_header("Cache-Control", "no-store")
-        self.finish(render(self, template, **values))
+        known = read_token(self, self.parts.cookie) is not None
+        self.finish(render(self, template, **{"known": known, **values}))
 
 
 class Waiting:
@@ -265,10 +266,10 @@ def answer_away(handler: RequestHandler) -> None:
     handler.finish(render(handler, "message.html", title="AI Ops is not answering", text=text, refresh=WAIT_SECONDS))
 
 
-def render(handler: RequestHandler, template: str, **values: Any) -> bytes:
-    """Return a page without live connection, in the person's theme."""
-    theme = handler.get_cookie(THEME_COOKIE) or "auto"
-    page: bytes = TEMPLATES.load(template).generate(theme=theme, css=(ASSETS / "plain.css").read_text(), **values)
+def render(handler: RequestHandler, template: str, *, known: bool = True, **values: Any) -> bytes:
+    """Return a page without live connection, in the person's theme; who is not ``known`` is offered to log in."""
+    theme, css = handler.get_cookie(THEME_COOKIE) or "auto", (ASSETS / "plain.css").read_text()
+    page: bytes = TEMPLATES.load(template).generate(theme=theme, css=css, known=known, **values)
     return page
 
 

@@ -62,7 +62,7 @@ def tenant_sheet(tenant: TenantDetail) -> Node:
         tenant.name,
         h(
             "section",
-            h("p", chip(name, tone), " since ", when(tenant.state_since)),
+            h("p", chip(name, tone), " since ", when(tenant.state_since, show="exact")),
             h("p", tenant.note) if tenant.note else None,
             None if leaving else h("div", _button(*turn), class_="buttons"),
         ),
