@@ -53,6 +53,8 @@ def test_a_ticketing_tool_is_connected_by_its_form(dashboard: Dashboard, page: P
     page.get_by_role("button", name="Cancel").click()
     secret = connect(page, name)
     assert len(secret) >= 40
+    setup = page.get_by_role("dialog", name="Connected").get_by_text("Create a WebHook")
+    assert setup.evaluate("node => node.scrollHeight <= node.clientHeight"), "the setup text scrolls by itself"
     page.get_by_role("button", name="Done").click()
     page.get_by_role("button", name=name).click()
     sheet = page.get_by_role("dialog", name=name)
