@@ -10,6 +10,7 @@ from tests.support.dashboard import HARBOR, PLATFORM, Dashboard
 
 KEY = "sk-canary-1618033988"
 REFUSED = "OpenAI: gpt-4o-mini refused the API key (HTTP 401). The key was not saved."
+AWAY = "OpenAI: gpt-4o-mini could not be reached: "
 ACCEPTED = "OpenAI accepted the key: gpt-4o-mini answers."
 
 
@@ -23,23 +24,24 @@ def administrator(dashboard: Dashboard) -> tuple[str, str]:
 
 
 def test_a_key_is_entered_and_tested(dashboard: Dashboard, page: Page) -> None:
-    """A wrong key is explained in a sentence and not saved; a right one is in use; no page ever shows either."""
+    """A wrong key, and a provider that is away, are explained in a sentence; a right one is in use; none is ever shown."""
     _, email = administrator(dashboard)
     log_in(page, dashboard, email, "/models")
     row = page.get_by_role("row").filter(has=page.get_by_text("OpenAI", exact=True))
     row.get_by_role("button", name="Enter key …").click()
     asked = page.get_by_role("dialog", name="Key for OpenAI")
-    for ok, told in ((False, REFUSED), (True, ACCEPTED)):
-        if ok:
+    states = {"refused": ("Refused", REFUSED), "unreached": ("Not reached", AWAY), "live": ("In use", ACCEPTED)}
+    for state, (called, told) in states.items():
+        if state != "refused":
             row.get_by_role("button", name="Enter key …").click()
         asked.get_by_label("API key").fill(KEY)
         asked.get_by_label("Models").fill("gpt-4o-mini")
         asked.get_by_role("button", name="Test and save").click()
         expect(asked).to_have_count(0)
         expect(row.get_by_text("A worker is trying the key …")).to_be_visible()
-        dashboard.answer_key_test(email, ok=ok, result=told)
+        dashboard.answer_key_test(email, state=state, result=told)
         expect(row.get_by_text(told)).to_be_visible()
-        expect(row.get_by_text("In use" if ok else "Refused", exact=True)).to_be_visible()
+        expect(row.get_by_text(called, exact=True)).to_be_visible()
     assert KEY not in page.content()
 
 

@@ -21,6 +21,7 @@ from aiops_core import load_plugins
 from aiops_core.tickets import Enhancement
 from aiops_host.data import tenants
 from aiops_host.data.people import TenantRole
+from aiops_host.data.providers import KeyState
 from aiops_host.data.session import Database
 from aiops_host.trust.accounts import put_user
 from aiops_host.trust.connections import CreatedConnection, NewConnection, create_connection
@@ -102,18 +103,18 @@ class Dashboard:
         state = "ok" if ok else "failed"
         self._execute("update probe set state = $1, result = $2 where state = 'queued'", state, result)
 
-    def answer_key_test(self, email: str, *, ok: bool, result: str) -> None:
-        """Answer the test of the key that this person's tenant entered, as a worker would."""
+    def answer_key_test(self, email: str, *, state: KeyState, result: str) -> None:
+        """Answer the test of the key that this person's tenant entered, which it leaves in ``state``, as a worker would."""
         theirs = "(select m.tenant_id from membership m join app_user u using (user_id) where u.email = $1)"
         self._execute(
             f"update llm_key set state = $2 where tenant_id in {theirs} and state = 'trying'",  # noqa: S608 - constant
             email,
-            "live" if ok else "refused",
+            state,
         )
         self._execute(
             f"update probe set state = $2, result = $3 where tenant_id in {theirs} and state = 'queued'",  # noqa: S608
             email,
-            "ok" if ok else "failed",
+            "ok" if state == "live" else "failed",
             result,
         )
 

@@ -64,11 +64,13 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The outcome of a health check in plain language.
 
     ``account_id`` is the connection's own account, as webhooks name their actor; the host drops what it did.
+    ``reached`` is False when nothing answered, so that credentials were neither taken nor refused.
     """
 
     status: HealthStatus
     detail: str
     account_id: str | None = None
+    reached: bool = True
 
 
 class TicketingToolPlugin(ABC):

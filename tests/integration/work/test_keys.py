@@ -152,6 +152,10 @@ async def test_an_unreachable_provider_is_said(desk: ModelDesk, tenant: TenantRo
     tried = await desk.enter(tenant, "near", "sk-own", "llama")
     assert str(tried.result).startswith("Near: llama could not be reached: ")
     assert said in str(tried.result)
+    (view,) = [v for v in await provider_views(desk.database, tenant.tenant_id) if v.name == "near"]
+    assert view.state == "unreached"
+    async with desk.database.tenant(tenant.tenant_id) as con:
+        assert await con.fetchval("select count(*) from secret") == 0
 
 
 @pytest.mark.promise("key-tried")

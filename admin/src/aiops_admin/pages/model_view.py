@@ -20,6 +20,11 @@ STATES = {
     "live": ("In use", "success", "Notes are written with this key."),
     "trying": ("Being tested", "info", "A worker makes one small call with it; it is used once that went well."),
     "refused": ("Refused", "error", "The key did not work and was not saved."),
+    "unreached": (
+        "Not reached",
+        "warning",
+        "The provider did not answer; the key was not saved. Enter it again later.",
+    ),
     "unlisted": ("Not listed", "warning", "The operator took this provider out of the catalogue; the key is not used."),
 }
 LEVELS = {

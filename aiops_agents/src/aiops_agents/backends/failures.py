@@ -44,7 +44,8 @@ class Failure:
     """``sentence`` reads on after the model's name; ``again`` says whether a retry can help, ``soon`` within seconds.
 
     ``tested`` is what a test says instead: it names hosts and addresses, which belong into no note.
-    ``charged`` is False when the provider certainly charges nothing, ``provider_fault`` when only this request is to blame.
+    ``charged`` is False when the provider certainly charges nothing, ``provider_fault`` when only this request is to blame,
+    ``reached`` when nothing answered.
     """
 
     sentence: str
@@ -55,11 +56,12 @@ class Failure:
     retry_after: float | None = None
     status: int | None = None
     tested: str | None = None
+    reached: bool = True
 
 
 def timed_out(seconds: float) -> Failure:
     """Return the failure of a call that took too long."""
-    return Failure(sentence=f"did not answer in {seconds:.0f} s", again=True, charged=True)
+    return Failure(sentence=f"did not answer in {seconds:.0f} s", again=True, charged=True, reached=False)
 
 
 def explained(error: BaseException, seconds: float) -> Failure:
@@ -73,7 +75,7 @@ def explained(error: BaseException, seconds: float) -> Failure:
     if names & {"Timeout", "APITimeoutError", "TimeoutError"}:
         return timed_out(seconds)
     if any(isinstance(cause, httpx.TransportError) for cause in causes):
-        return Failure(sentence="broke the connection off", again=True, charged=True)
+        return Failure(sentence="broke the connection off", again=True, charged=True, reached=False)
     for name, sentence in _BY_TYPE:
         if name in names:
             return Failure(sentence=sentence, again=False, provider_fault=False)
@@ -88,6 +90,7 @@ def _unreached(causes: Sequence[BaseException]) -> Failure:
         again=True,
         soon=not refused,
         tested=f"could not be reached: {unsent}" if unsent else None,
+        reached=False,
     )
 
 

@@ -100,17 +100,19 @@ class LiteLLMBackend(LLMBackend):
         except LLMUnavailable as error:
             return Health(status="failed", detail=str(error))
         failures: list[str] = []
+        reached = False
         for model in self._models:
             asked = _parameters(model, (Message(role="user", content="Answer with the word ok."),), _HEALTH_TOKENS)
             try:
                 await self._call(model, asked, min(_HEALTH_SECONDS, model.timeout))
             except _Failed as failed:
                 failures.append(f"{model.shown} {failed.failure.tested or failed.failure.sentence}")
+                reached = reached or failed.failure.reached
                 continue
             return Health(
                 status="degraded" if failures else "ok", detail="; ".join([*failures, f"{model.shown} answers"]) + "."
             )
-        return Health(status="failed", detail="; ".join(failures) + ".")
+        return Health(status="failed", detail="; ".join(failures) + ".", reached=reached)
 
     async def _persist(self, index: int, asking: _Asking, until: float) -> Any:
         """Ask one model until it answers, refuses for good or its time is over."""

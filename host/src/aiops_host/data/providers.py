@@ -16,7 +16,7 @@ from aiops_host.data import tenants
 from aiops_host.data.session import Connection, Database
 
 KeyOrigin = Literal["tenant", "operator"]
-KeyState = Literal["trying", "live", "refused"]
+KeyState = Literal["trying", "live", "refused", "unreached"]
 
 SECRET_OWNER = "llm-backend"  # noqa: S105 - the kind of a secret's owner
 SECRET_NAME = "api_key"  # noqa: S105 - a secret's name
@@ -164,16 +164,17 @@ async def make_live(con: Connection, tenant_id: UUID, key_id: UUID) -> bool:
     return True
 
 
-async def refuse(con: Connection, tenant_id: UUID, key_id: UUID) -> None:
-    """Mark a key that did not work and destroy what it held; a live one stays as it is."""
+async def refuse(con: Connection, tenant_id: UUID, key_id: UUID, *, reached: bool) -> None:
+    """Mark a key that did not work, or whose provider was not ``reached``, and destroy it; a live one stays as it is."""
     await con.execute(
-        "update llm_key set state = 'refused' where tenant_id = $1 and key_id = $2 and state = 'trying'",
+        "update llm_key set state = $3 where tenant_id = $1 and key_id = $2 and state = 'trying'",
         tenant_id,
         key_id,
+        "refused" if reached else "unreached",
     )
     await con.execute(
         "delete from secret s using llm_key k where s.tenant_id = $1 and s.owner_kind = $2 "
-        "and k.tenant_id = s.tenant_id and k.key_id::text = s.owner_id and k.key_id = $3 and k.state = 'refused'",
+        "and k.tenant_id = s.tenant_id and k.key_id::text = s.owner_id and k.key_id = $3 and k.state in ('refused', 'unreached')",
         tenant_id,
         SECRET_OWNER,
         key_id,

@@ -29,7 +29,7 @@ from aiops_host.trust.vault import Vault
 PROBE = "llm-key"
 MAX_KEY = 4096
 
-ProviderKeyState = Literal["none", "live", "trying", "refused", "unlisted"]
+ProviderKeyState = Literal["none", "live", "trying", "refused", "unreached", "unlisted"]
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -28,9 +28,9 @@ async def tried(workshop: Workshop, tenant_id: UUID, target: str) -> Outcome:
         if works:
             await providers.make_live(con, tenant_id, key_id)
         else:
-            await providers.refuse(con, tenant_id, key_id)
+            await providers.refuse(con, tenant_id, key_id, reached=health.reached)
         if before.state == "trying":
-            act = "key.accept" if works else "key.refuse"
+            act = "key.accept" if works else "key.refuse" if health.reached else "key.unreached"
             actor = audit.part("worker")
             await audit.record(con, tenant_id=tenant_id, actor=actor, act=act, subject=entry.name)
     if works:
