@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from aiops_core.tickets import Block
+
+RowT = TypeVar("RowT", bound="Delivery | Run")
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,11 +78,14 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it waits because its tenant is suspended."""
 
 
-class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Deliveries, newest first; ``next`` asks for the page after this one."""
+class PageOf(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
+    """Rows, newest first; ``next`` asks for the page after this one."""
 
-    items: tuple[Delivery, ...]
+    items: tuple[RowT, ...]
     next: str | None = None
+
+
+DeliveryPage: TypeAlias = PageOf[Delivery]
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,11 +128,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     steps: int = 0
 
 
-class RunPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Runs, newest first; ``next`` asks for the page after this one."""
-
-    items: tuple[Run, ...]
-    next: str | None = None
+RunPage: TypeAlias = PageOf[Run]
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,14 +14,14 @@ from aiops_admin.client import ApiError
 from aiops_admin.pages.delivery_detail import Shown, detail_sheet, missing_sheet, refused_sheet, waiting_sheet
 from aiops_admin.pages.delivery_list import Listing, delivery_list
 from aiops_admin.pages.frame import Frame
-from aiops_admin.pages.live import ListPage, Place, id_of
+from aiops_admin.pages.live import ListPage, id_of
 from aiops_admin.pages.replay import Replay
 from aiops_admin.safe import Node, h
 from aiops_admin.wire import Connection, DeliveryDetail, DeliveryPage, RunDetail
 
 log = logging.getLogger(__name__)
 
-BAD_REQUEST, NOT_FOUND = 400, 404
+NOT_FOUND = 404
 
 
 def build(frame: Frame) -> Page:
@@ -70,11 +70,7 @@ class DeliveriesPage(ListPage):
         try:
             answer = await self.frame.ask(lambda: self.api.deliveries(self.frame.token, query))
         except ApiError as error:
-            if error.status == BAD_REQUEST and self.place.cursor:
-                self.place = Place()
-                self.write_address()
-            else:
-                self.frame.warn(f"The list cannot be shown: {error}")
+            self.refused(error)
             return
         if query != self.query():
             return

@@ -2,68 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from aiops_admin import words
-from aiops_admin.pages.bits import (
-    cells,
-    chip,
-    clear_filters,
-    empty,
-    heading,
-    no_tenant,
-    out_link,
-    pager,
-    skeleton,
-    table,
-    when,
-)
+from aiops_admin.pages import listing as shared
+from aiops_admin.pages.bits import chip, clear_filters, empty, out_link, pager, table, when
 from aiops_admin.safe import Node, h
-from aiops_admin.wire import Connection, Delivery, DeliveryPage
+from aiops_admin.wire import Connection, Delivery
 
 COLUMNS = ("Received", "Ticket", "Connection", "What happened", "State", "Why", "Tries", "Note")
+CAPTION = "Webhooks received from the ticketing tools, newest first"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Listing:
-    """What the list shows: a page of rows, or why there is none. ``link`` gives a delivery's address."""
+class Listing(shared.Listing[Delivery]):
+    """What the list shows; without any delivery, the addresses of its ``connections``."""
 
-    page: DeliveryPage | None
-    has_tenant: bool
-    filtered: bool
-    first: bool
-    live: bool
     connections: tuple[Connection, ...] | None
     webhook_base: str
-    link: Callable[[str], str]
-    unknown_tenant: str | None = None
 
 
 def delivery_list(listing: Listing) -> Node:
     """Return the whole list."""
-    if not listing.has_tenant:
-        return no_tenant(listing.unknown_tenant)
-    head = heading("Deliveries", live=listing.live)
-    if listing.page is None:
-        return h("div", head, skeleton(), class_="list", aria_busy="true")
-    if not listing.page.items:
-        return h("div", head, _nothing(listing), class_="list")
-    rows = [_row(delivery, listing.link(str(delivery.id))) for delivery in listing.page.items]
-    shown = table("Webhooks received from the ticketing tools, newest first", COLUMNS, rows, "deliveries")
-    return h("div", head, shown, pager(first=listing.first, older=bool(listing.page.next)), class_="list")
+    shown = partial(table, CAPTION, COLUMNS, kind="deliveries")
+    return shared.framed(listing, "Deliveries", shown, _row, lambda: _nothing(listing))
 
 
 def _row(delivery: Delivery, link: str) -> Node:
     name, tone, sentence = words.state_of(delivery)
-    ticket = delivery.ticket_id or "No ticket"
     values = (
         h("div", when(delivery.received_at), h("small", when(delivery.received_at, show="exact"))),
-        h(
-            "div",
-            h("a", ticket, href=link, data_action="open", data_value=delivery.id, class_="ticket"),
-            h("small", delivery.title, class_="title", title=delivery.title) if delivery.title else None,
-        ),
+        shared.ticket(delivery.ticket_id or "No ticket", delivery.title, link, delivery.id),
         h("div", delivery.connection, h("small", delivery.ticketing_tool)),
         words.kind_of(delivery.kind),
         chip(name, tone, sentence),
@@ -71,7 +41,7 @@ def _row(delivery: Delivery, link: str) -> Node:
         str(delivery.attempt),
         _note_link(delivery),
     )
-    return h("tr", *cells(COLUMNS, values), key=str(delivery.id), data_action="open", data_value=delivery.id)
+    return shared.row(COLUMNS, values, delivery.id)
 
 
 def _note_link(delivery: Delivery) -> Node:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 PAGE_SIZE = 50
 FILTER_STYLE = {"flex-wrap": "wrap", "gap": "12px", "padding": "20px clamp(16px, 3.16vw, 24px) 4px"}
 MAX_TEXT, MAX_ID = 255, 64
+BAD_REQUEST = 400
 
 
 class LivePage(ABC):
@@ -185,6 +186,14 @@ class ListPage(LivePage):
     @abstractmethod
     def next_cursor(self) -> str | None:
         """The cursor of the page after the one shown."""
+
+    def refused(self, error: ApiError) -> None:
+        """Start at the newest row when the API knows no such place in the list; otherwise say what it says."""
+        if error.status == BAD_REQUEST and self.place.cursor:
+            self.place = Place()
+            self.write_address()
+        else:
+            self.frame.warn(f"The list cannot be shown: {error}")
 
     @property
     def filtered(self) -> bool:

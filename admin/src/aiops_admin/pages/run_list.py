@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from aiops_admin import words
-from aiops_admin.pages.bits import (
-    cells,
-    chip,
-    clear_filters,
-    empty,
-    heading,
-    no_tenant,
-    out_link,
-    pager,
-    skeleton,
-    table,
-    when,
-)
+from aiops_admin.pages import listing as shared
+from aiops_admin.pages.bits import chip, clear_filters, empty, out_link, pager, table, when
 from aiops_admin.safe import Node, h
-from aiops_admin.wire import Run, RunPage
+from aiops_admin.wire import Run
 
 COLUMNS = ("Started", "Ticket", "Connection", "Outcome", "Why", "Agent", "Took", "Open")
+CAPTION = "What the agents did, newest first"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Listing:
-    """What the list shows: a page of rows, or why there is none. ``link`` gives a run's address."""
+class Listing(shared.Listing[Run]):
+    """What the list shows; without any run, the way to the ``deliveries``."""
 
-    page: RunPage | None
-    has_tenant: bool
-    filtered: bool
-    first: bool
-    live: bool
-    link: Callable[[str], str]
     deliveries: str
-    unknown_tenant: str | None = None
 
 
 def run_list(listing: Listing) -> Node:
     """Return the whole list."""
-    if not listing.has_tenant:
-        return no_tenant(listing.unknown_tenant)
-    head = heading("Runs", live=listing.live)
-    if listing.page is None:
-        return h("div", head, skeleton(), class_="list", aria_busy="true")
-    if not listing.page.items:
-        return h("div", head, _nothing(listing), class_="list")
-    rows = [_row(run, listing.link(str(run.id))) for run in listing.page.items]
-    shown = table("What the agents did, newest first", COLUMNS, rows, "runs")
-    return h("div", head, shown, pager(first=listing.first, older=bool(listing.page.next)), class_="list")
+    shown = partial(table, CAPTION, COLUMNS, kind="runs")
+    return shared.framed(listing, "Runs", shown, _row, lambda: _nothing(listing))
 
 
 def _row(run: Run, link: str) -> Node:
@@ -58,11 +33,7 @@ def _row(run: Run, link: str) -> Node:
     ticket = run.ticket_number or run.ticket_id
     values = (
         h("div", when(run.started_at), h("small", when(run.started_at, show="exact"))),
-        h(
-            "div",
-            h("a", ticket, href=link, data_action="open", data_value=run.id, class_="ticket"),
-            h("small", run.title, class_="title", title=run.title) if run.title else None,
-        ),
+        shared.ticket(ticket, run.title, link, run.id),
         h("div", run.connection, h("small", run.ticketing_tool)),
         chip(name, tone, sentence),
         h("div", run.reason or "", class_="reason", title=run.reason),
@@ -70,7 +41,7 @@ def _row(run: Run, link: str) -> Node:
         words.lasted(run),
         out_link("Ticket", run.ticket_url, name=f"Open ticket {ticket}") or h("span", "—", class_="quiet"),
     )
-    return h("tr", *cells(COLUMNS, values), key=str(run.id), data_action="open", data_value=run.id)
+    return shared.row(COLUMNS, values, run.id)
 
 
 def _nothing(listing: Listing) -> Node:

@@ -10,13 +10,13 @@ from panel_material_ui.template.base import Page
 from aiops_admin import words
 from aiops_admin.client import ApiError
 from aiops_admin.pages.frame import Frame
-from aiops_admin.pages.live import ListPage, Place, id_of
+from aiops_admin.pages.live import ListPage, id_of
 from aiops_admin.pages.run_detail import missing_run, refused_run, run_detail, waiting_run
 from aiops_admin.pages.run_list import Listing, run_list
 from aiops_admin.safe import Node, h
 from aiops_admin.wire import RunPage
 
-BAD_REQUEST, NOT_FOUND = 400, 404
+NOT_FOUND = 404
 
 
 def build(frame: Frame) -> Page:
@@ -58,19 +58,12 @@ class RunsPage(ListPage):
             try:
                 answer = await self.frame.ask(lambda: self.api.runs(self.frame.token, query))
             except ApiError as error:
-                self._refused(error)
+                self.refused(error)
                 return
             if query != self.query() or self.opened:
                 return
             self._page = answer or self._page
         self.draw()
-
-    def _refused(self, error: ApiError) -> None:
-        if error.status == BAD_REQUEST and self.place.cursor:
-            self.place = Place()
-            self.write_address()
-        else:
-            self.frame.warn(f"The list cannot be shown: {error}")
 
     async def _fetch_open(self, wanted: str) -> None:
         back, known = self.address(id=None), id_of(wanted)
