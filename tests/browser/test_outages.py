@@ -1,16 +1,22 @@
 """What a person sees while a part of AI Ops is away, and how the page recovers by itself."""
 
+import asyncio
 import re
+import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import PATIENCE_MS, OpenContext, Watch, log_in
-from tests.support.dashboard import ANNA, HARBOR, PASSWORD, Dashboard
+from tests.support.dashboard import ANNA, HARBOR, PASSWORD, PLATFORM, Dashboard
+from tests.support.interrupted import held
 from tests.support.processes import running
 
 
@@ -54,6 +60,42 @@ def test_an_absent_host_is_named_and_its_return_noticed(
         other.get_by_label("Password").fill(PASSWORD)
         other.get_by_role("button", name="Log in").click()
         expect(other.get_by_role("link", name=ticket)).to_be_visible()
+
+
+@contextmanager
+def broken_exports(dashboard: Dashboard) -> Iterator[None]:
+    """End the database's connection of the export that reads runs while the block goes on."""
+    begun, ended = Event(), Event()
+
+    async def hold() -> None:
+        async with held(dashboard.urls.superuser, "run", kill=True):
+            begun.set()
+            await asyncio.to_thread(ended.wait)
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(asyncio.run, hold())
+        begun.wait()
+        try:
+            yield
+        finally:
+            ended.set()
+            holding.result()
+
+
+@pytest.mark.promise("export-whole")
+def test_an_export_that_breaks_off_is_a_failed_download(own_dashboard: Dashboard, bare_page: Page) -> None:
+    """The browser has begun the download and says that it failed; no file is kept, and the next one is whole."""
+    log_in(bare_page, own_dashboard, PLATFORM, f"/tenants?open={HARBOR}")
+    export = bare_page.get_by_role("link", name="Export")
+    with broken_exports(own_dashboard):
+        with bare_page.expect_download() as begun:
+            export.click()
+        assert begun.value.failure() is not None
+    with bare_page.expect_download() as begun:
+        export.click()
+    assert begun.value.failure() is None
+    with zipfile.ZipFile(begun.value.path()) as bundle:
+        assert bundle.namelist()[-1] == f"{HARBOR}/manifest.json"
 
 
 def test_an_open_page_survives_a_restart_of_the_dashboard(
