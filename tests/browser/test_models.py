@@ -10,7 +10,7 @@ from tests.support.dashboard import HARBOR, PLATFORM, Dashboard
 
 KEY = "sk-canary-1618033988"
 REFUSED = "OpenAI: gpt-4o-mini refused the API key (HTTP 401). The key was not saved."
-AWAY = "OpenAI: gpt-4o-mini could not be reached: "
+AWAY = "OpenAI: gpt-4o-mini could not be reached: api.openai.com refuses connections. The key was not saved."
 ACCEPTED = "OpenAI accepted the key: gpt-4o-mini answers."
 
 
