@@ -55,7 +55,7 @@ def test_a_refused_entry_keeps_what_was_entered(dashboard: Dashboard, page: Page
     asked.get_by_label("Models").fill("gpt-4o\ngpt-4o-mini")
     asked.get_by_label("Address of your resource").fill("https://evil.example")
     asked.get_by_role("button", name="Test and save").click()
-    expect(asked.get_by_role("alert")).to_contain_text("the operator's catalogue has https://*.openai.azure.com")
+    expect(asked.get_by_role("alert")).to_contain_text("The operator's catalogue has https://*.openai.azure.com")
     expect(asked.get_by_label("Models")).to_have_value("gpt-4o\ngpt-4o-mini")
     asked.get_by_role("button", name="Cancel").click()
     expect(asked).to_have_count(0)
