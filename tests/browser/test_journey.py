@@ -140,7 +140,7 @@ def accepted(newcomer: Journey, walk: Walk, link: str) -> Page:
     walk.enter(page, Password=PASSWORD)
     walk.press(page, "Accept")
     expect(page.get_by_role("heading", name="Welcome")).to_be_visible()
-    page.get_by_role("link", name="To the deliveries").click()
+    page.get_by_role("link", name="Log in").click()
     walk.enter(page, Email=PAT, Password=PASSWORD)
     walk.press(page, "Log in")
     expect(page.get_by_text("Tenant administrator")).to_be_visible()
