@@ -18,8 +18,8 @@ from tests.support.threads import llm_stub_in_thread
 PAGE = sections(ROOT / "docs" / "onboarding.md")
 WRONG_KEY = "sk-of-somebody-else"
 TENANT = "acme"
-TOLD_WRONG = "Our own models: openai/llama-3.3-70b refused the API key (HTTP 401). The key was not saved."
-TOLD_RIGHT = "Our own models accepted the key: openai/llama-3.3-70b answers."
+TOLD_WRONG = "Our own models: llama-3.3-70b refused the API key (HTTP 401). The key was not saved."
+TOLD_RIGHT = "Our own models accepted the key: llama-3.3-70b answers."
 TITLE = "VPN drops every ten minutes"
 WORDS = "Compare the renegotiation interval of both gateways"
 """What the model says, and nothing else does."""
