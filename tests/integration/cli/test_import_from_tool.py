@@ -290,7 +290,15 @@ def test_a_second_run_goes_on_where_the_first_stopped(
     assert aiops(*IMPORT, "--json") == {"added": TICKETS - 100, "changed": 0, "unchanged": 1}
 
 
-@pytest.mark.usefixtures("worker")
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as a terminal sends it: a shell starts what runs in its background with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("worker", "interruptible")
 def test_an_interrupt_leaves_nothing_waiting(
     aiops: Aiops, tmp_path: Path, steady: Faltering, database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
