@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import asyncpg
-from benchmarks.faults.client import Ledger, Sent, per_site
+from benchmarks.faults.client import RESENDS, Ledger, Sent, per_site
 from benchmarks.faults.world import World
 
 from aiops_host.data.session import DatabaseBusy, DatabaseDown
@@ -61,7 +62,7 @@ async def judge(
     notes = _notes(world)
     effects = await _effects(world)
     deliveries: dict[tuple[int, str], int] = Counter((s.site.number, s.ticket) for s in ledger.sent)
-    lost = ledger.unacknowledged + sum(_is_lost(s, states, notes, effects) for s in ledger.sent)
+    lost = sum(_is_lost(s, states, notes, effects) for s in ledger.sent)
     doubled = ledger.conflicting + sum(
         max(notes[place] - min(count, effects.get(place, count)), 0) for place, count in deliveries.items()
     )
@@ -72,9 +73,16 @@ async def judge(
         crossed=_crossed(world, {(s.site.number, s.ticket) for s in ledger.sent}),
         states=dict(Counter(states.values())),
         seconds=round(seconds, 1),
-        problems=(*problems, *(f"{n} answers {code}" for code, n in ledger.refused.items())),
+        problems=(*problems, *_not_accepted(ledger)),
         figures=figures,
     )
+
+
+def _not_accepted(ledger: Ledger) -> Iterator[str]:
+    """Say what the host did not take: nothing that was promised is lost by it, but its sender gave up."""
+    yield from (f"{n} answers {code}" for code, n in ledger.refused.items())
+    if ledger.given_up:
+        yield f"{ledger.given_up} webhooks were never acknowledged, though sent {RESENDS} times"
 
 
 async def states_of(world: World, sent: list[Sent]) -> dict[str, str]:

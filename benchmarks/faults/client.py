@@ -40,7 +40,7 @@ class Ledger:
     """Everything the sender was told.
 
     ``refused`` counts answers that were neither 202 nor 503, ``resets`` connections cut after the request was sent,
-    ``seconds`` how long each answer took.
+    ``given_up`` webhooks that were sent ``RESENDS`` times in vain, ``seconds`` how long each answer took.
     """
 
     sent: list[Sent] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Ledger:
     unavailable: int = 0
     without_retry_after: int = 0
     conflicting: int = 0
-    unacknowledged: int = 0
+    given_up: int = 0
     requests: int = 0
     seconds: list[float] = field(default_factory=list)
 
@@ -157,7 +157,7 @@ class Client:
         answers = await asyncio.gather(*(self._until_acknowledged(site, *webhook) for _ in range(copies)))
         told = {delivery for delivery, _ in answers if delivery}
         self.ledger.conflicting += len(told) > 1
-        self.ledger.unacknowledged += sum(delivery is None for delivery, _ in answers)
+        self.ledger.given_up += sum(delivery is None and tries == RESENDS for delivery, tries in answers)
         for delivery in told:
             tries = max(t for _, t in answers)
             self.ledger.sent.append(Sent(site, ticket_id, delivery, time.time(), tries, expected))
