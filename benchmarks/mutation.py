@@ -143,8 +143,9 @@ class Forks:
             "mutation", deadline=None, derandomize=True, database=None, phases=phases, suppress_health_check=checks
         )
         if self._server is not None:
-            kept = contextlib.nullcontext(self._server)
-            importlib.import_module("aiops_host.embedded").EmbeddedPostgres.start = staticmethod(lambda **_: kept)
+            server = self._server
+            type(server).__exit__ = lambda *_: None  # it outlives the fork
+            importlib.import_module("aiops_host.embedded").EmbeddedPostgres.start = staticmethod(lambda **_: server)
         arguments = [*PYTEST, "-W", NOT_REWRITTEN, f"--basetemp={self._folder / 'tmp'}", *tests]
         return pytest.main(arguments, plugins=[self])
 
