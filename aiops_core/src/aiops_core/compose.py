@@ -31,7 +31,11 @@ FOOTER_WORDS = 15
 MAX_CLAIMS = 12
 MAX_CODE_WORDS = 120
 MAX_NOTICES = 8
+MAX_NOTICE_WORDS = 60
+MAX_ALL_NOTICES_WORDS = 240
+"""Shared by the notices, so that many long ones leave room for the note."""
 MAX_LABEL_CHARACTERS = 400
+CHARACTERS_PER_WORD = 13
 TITLE = "AI Ops: first findings"
 HEADINGS: dict[SectionKind, str] = {
     "summary": "What this is about",
@@ -98,9 +102,10 @@ def _blocks(draft: NoteDraft, link_hosts: Collection[str]) -> Iterator[Block]:
     if draft.evidence:
         yield Heading("Sources")
         yield ListBlock(tuple(_source(n, e, link_hosts) for n, e in enumerate(draft.evidence, 1)))
-    if notices := [_few_words(n, 30, link_hosts) for n in draft.notices[:MAX_NOTICES]]:
+    if notices := draft.notices[:MAX_NOTICES]:
+        limit = min(MAX_NOTICE_WORDS, MAX_ALL_NOTICES_WORDS // len(notices))
         yield Heading("Not available")
-        yield ListBlock(tuple(notices))
+        yield ListBlock(tuple(_few_words(n, limit, link_hosts) for n in notices))
 
 
 def _section_blocks(section: NoteSection, link_hosts: Collection[str]) -> Iterator[Block]:
@@ -179,7 +184,7 @@ def _safe(text: str, link_hosts: Collection[str]) -> str:
 
 
 def _few_words(text: str, limit: int, link_hosts: Collection[str]) -> str:
-    words = _safe(text[:MAX_LABEL_CHARACTERS], link_hosts).split()
+    words = _safe(text[: max(MAX_LABEL_CHARACTERS, limit * CHARACTERS_PER_WORD)], link_hosts).split()
     return " ".join(words[:limit]) + (" …" if len(words) > limit else "")
 
 

@@ -235,6 +235,19 @@ def test_flood_of_claims_and_notices_is_bounded() -> None:
     assert len(text.split()) <= MAX_WORDS - FOOTER_WORDS
 
 
+def test_a_notice_of_whole_sentences_is_not_cut() -> None:
+    """What was not available is said to its end beside three others; a notice without end is cut after 60 words."""
+    long = (
+        "No language model was asked: what is left of the monthly budget for language models (2,000,000 tokens, "
+        "50.00 USD) until 2026-12-01 does not cover another call; an administrator can raise it. This note lists what "
+        "the records say, without AI text."
+    )
+    others = ("The assets could not be read.", "The documentation could not be read.", "word " * 500)
+    lines = plain_text(compose(NoteDraft((), notices=(*others, long)))).splitlines()
+    assert f"- {long}" in lines
+    assert f"- {'word ' * 60}…" in lines
+
+
 def test_plain_text_shows_every_block() -> None:
     """As plain text headings are underlined, items marked, links followed by their address and code indented."""
     body = (
