@@ -84,6 +84,11 @@ def test_articles_from_a_folder(tmp_path: Path) -> None:
         ("t.csv", "", "the column 'ticket_id' is missing; .* there are: none"),
         ("t.csv", "ticket_id,title,created_at\n1,x,yesterday\n", "'yesterday', which is no ISO 8601 time"),
         ("t.csv", 'ticket_id,title\n1,"x\n', "not readable as CSV"),
+        (
+            "t.csv",
+            "ticket_id,title,resolution\n1,x,y\n2,Printer,Paper, toner and drum empty\n",
+            r"row 3 has 4 columns, the header 3: put text with commas into quotes\.",
+        ),
         ("t.json", "{}", "expected a JSON list of objects"),
         ("t.json", '[{"ticket_id": 1}]', r"row 1: 'title' is missing\."),
         ("t.json", '[{"ticket_id": 1,\n "title": ', "line 2, column 11: Expecting value"),
@@ -110,6 +115,23 @@ def test_columns_left_out_are_told(tmp_path: Path, name: str, text: str) -> None
     assert [ticket.title for ticket in read_tickets(file, told.append)] == ["x", "y"]
     (remark,) = told
     assert remark.startswith(f"{file}: not imported: colour, size. Known columns: ticket_id, title, description,")
+
+
+def test_empty_columns_beyond_the_header_are_nothing(tmp_path: Path) -> None:
+    """Commas a spreadsheet leaves at the end of a row lose nothing."""
+    (ticket,) = read_tickets(written(tmp_path, "t.csv", "ticket_id,title\n1,x,,\n"))
+    assert (ticket.id, ticket.title) == ("1", "x")
+
+
+def test_repeated_ids_are_told(tmp_path: Path) -> None:
+    """A row with the id of one before it is named; of many, the first five."""
+    told: list[str] = []
+    file = written(tmp_path, "t.csv", "ticket_id,title\nT-5,x\nT-6,y\n T-5,z\n")
+    assert [ticket.title for ticket in read_tickets(file, told.append)] == ["x", "y", "z"]
+    assert told == [f"{file}: row 4 repeats T-5; of each the last counts."]
+    rows = json.dumps([{"name": "A"}] * 8)
+    read_assets(written(tmp_path, "a.json", rows), told.append)
+    assert told[1].endswith("row 5 repeats A, row 6 repeats A and 2 more do; of each the last counts.")
 
 
 def test_an_article_without_text_is_left_out_and_told(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import msgspec
 
@@ -23,6 +23,9 @@ Tell = Callable[[str], None]
 
 PRIORITIES = frozenset(get_args(Priority))
 MAX_FIELD_CHARACTERS = 1_000_000
+MAX_NAMED_REPEATS = 5
+SURPLUS: Any = object()
+"""The key of what a row has beyond the header's columns."""
 
 
 class FileRefused(AiopsError):
@@ -112,7 +115,23 @@ def _records(path: Path, convert: Callable[[Row], T], columns: Columns, tell: Te
     unknown = dict.fromkeys(name for _, row in rows for name in row if name not in columns.known)
     if unknown:
         tell(f"{path}: not imported: {', '.join(unknown)}. Known columns: {', '.join(columns.known)}.")
-    return [_converted(convert, row, f"{path}, row {number}") for number, row in rows]
+    made = [_converted(convert, row, f"{path}, row {number}") for number, row in rows]
+    if repeats := _repeats(rows, columns.needed[0]):
+        more = f" and {len(repeats) - MAX_NAMED_REPEATS} more do" if len(repeats) > MAX_NAMED_REPEATS else ""
+        tell(f"{path}: {', '.join(repeats[:MAX_NAMED_REPEATS])}{more}; of each the last counts.")
+    return made
+
+
+def _repeats(rows: Sequence[tuple[int, Row]], key: str) -> list[str]:
+    """Return which rows have the key of a row before them."""
+    seen: set[str | None] = set()
+    found = []
+    for number, row in rows:
+        value = _text(row, key)
+        if value in seen:
+            found.append(f"row {number} repeats {value}")
+        seen.add(value)
+    return found
 
 
 def _converted(convert: Callable[[Row], T], row: Row, where: str) -> T:
@@ -140,7 +159,7 @@ def _rows(path: Path, columns: Columns) -> Iterator[tuple[int, Row]]:
 
 def _csv_rows(text: str, path: Path, columns: Columns) -> Iterator[tuple[int, Row]]:
     try:
-        reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+        reader = csv.DictReader(text.splitlines(keepends=True), restkey=SURPLUS, strict=True)
         names = [name.strip() for name in reader.fieldnames or ()]
         reader.fieldnames = names
         if missing := [name for name in columns.needed if name not in names]:
@@ -153,6 +172,12 @@ def _csv_rows(text: str, path: Path, columns: Columns) -> Iterator[tuple[int, Ro
                 f"{path}: the column {missing[0]!r} is missing; needed are {', '.join(columns.needed)}, there are: {there}."
             )
         for number, row in enumerate(reader, 2):
+            surplus = cast("list[str]", row.pop(SURPLUS, []))
+            if any(surplus):
+                raise FileRefused(
+                    f"{path}: row {number} has {len(names) + len(surplus)} columns, the header {len(names)}: "
+                    "put text with commas into quotes."
+                )
             yield number, {k: v for k, v in row.items() if k}
     except csv.Error as error:
         raise FileRefused(f"{path}: not readable as CSV: {error}.") from None
