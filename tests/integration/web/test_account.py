@@ -166,6 +166,8 @@ async def test_a_token_works_within_its_tenant_and_role(
     manages = await make_token(http, staff.platform, tenant="tenant-a", role="tenant-admin")
     assert await status(http, manages, "/members") == 200
     assert await status(http, manages, "/tenants") == 403
+    refused = await http.get("/api/v1/tenants", headers=manages)
+    assert refused.json()["detail"].endswith("have the permission tenants.list. This API token was made for less.")
     runs_it = await make_token(http, staff.platform, role="platform-admin")
     assert (await status(http, runs_it, "/tenants"), await status(http, runs_it, "/people")) == (200, 200)
     assert await status(http, runs_it, "/deliveries?tenant=tenant-b") == 200

@@ -180,7 +180,9 @@ async def test_a_tenant_sees_its_own_figures_only(
 async def test_the_installation_is_for_its_operator(http: httpx.AsyncClient, staff: Staff) -> None:
     """Tenants' people are refused, whatever their role."""
     for headers in (staff.admin_a, staff.technician_a, staff.reader_a):
-        assert (await http.get("/api/v1/installation", headers=headers)).status_code == 403
+        answer = await http.get("/api/v1/installation", headers=headers)
+        assert answer.status_code == 403
+        assert answer.json()["detail"] == "Only platform administrators have the permission installation.read."
     assert (await http.get("/api/v1/installation", headers=staff.platform)).status_code == 200
 
 

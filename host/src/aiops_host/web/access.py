@@ -106,6 +106,9 @@ class Access:
         if self.must_enrol(visitor) and name not in WITHOUT_FACTOR:
             raise _forbidden(ENROL_FIRST, code="second-factor-needed")
         _refuse_beyond_grant(visitor, name, permission)
+        if permission.scope == "platform" and not visitor.platform_admin:
+            less = " This API token was made for less." if visitor.person.platform_admin else ""
+            raise _forbidden(f"Only platform administrators have the permission {name}.{less}")
         role = await self._role(connection, visitor, permission)
         if role is not None and not allows(name, role):
             raise _forbidden(f"Your role {role} does not have the permission {name}.")
@@ -154,7 +157,7 @@ class Access:
         if permission.scope == "person":
             return None
         if permission.scope == "platform":
-            return "platform-admin" if visitor.platform_admin else "read-only"
+            return "platform-admin"
         found = await self._tenant(visitor, connection.query_params.get("tenant"))
         chosen = replace(found, role=visitor.bounded(found.role))
         connection.scope["auth"] = chosen
