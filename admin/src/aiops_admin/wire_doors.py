@@ -91,6 +91,7 @@ class RotatedSecret(msgspec.Struct, frozen=True, kw_only=True):
     webhook_secret: str
     headers: dict[str, str] = {}
     previous_until: datetime | None = None
+    ended: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         return "RotatedSecret()"

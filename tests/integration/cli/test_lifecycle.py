@@ -6,6 +6,7 @@ import asyncio
 import errno
 import io
 import json
+import re
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -126,9 +127,14 @@ def test_a_secret_is_rotated_and_its_overlap_ended(aiops: Aiops, made: dict[str,
     assert [(s["version"], s["current"]) for s in shown["secrets"]] == [(2, True), (1, False)]
     text = aiops("webhooks", "rotate", "desk", *OURS)
     assert "(shown this once)" in text
-    assert "Version 3 is valid from now on; those before stay valid until 20" in text
+    assert "Version 3 is valid from now on; version 2 until 20" in text
+    assert "ended" not in text
+    third = aiops("webhooks", "rotate", "desk", *OURS)
+    assert re.search(
+        r"Version 4 .*; version 3 until 20.*, version 2 until 20.* UTC; version 1 ended now, because", third
+    )
     ended = aiops("webhooks", "end-overlap", "desk", *OURS)
-    assert [line.split()[:2] for line in ended.splitlines()[4:]] == [["3", "newest"]]
+    assert [line.split()[:2] for line in ended.splitlines()[4:]] == [["4", "newest"]]
     assert "no other is" in aiops("webhooks", "rotate", "desk", *OURS, "--overlap-hours", "0")
 
 

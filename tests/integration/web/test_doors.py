@@ -122,7 +122,10 @@ async def test_two_secrets_before_the_newest_stay_valid_and_no_more(
 ) -> None:
     """The third rotation ends the first secret; ending the overlap ends all but the newest."""
     secrets = [door.connection.webhook_secret]
-    secrets += [(await rotated(http, staff, door))["webhook_secret"] for _ in range(3)]
+    made = [await rotated(http, staff, door) for _ in range(3)]
+    secrets += [one["webhook_secret"] for one in made]
+    assert [[s["version"] for s in one["previous"]] for one in made] == [[1], [2, 1], [3, 2]]
+    assert [one["ended"] for one in made] == [[], [], [1]]
     assert [await accepts(receiver, door, secret) for secret in secrets] == [False, True, True, True]
     ended = await http.delete(address_of(door, "endpoint/secrets"), headers=staff.admin_a)
     assert [s["version"] for s in ended.json()["secrets"]] == [4]

@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 from uuid import UUID
 
+import msgspec
 import pytest
 from tests.unit.admin.test_trees import elements, texts
 
 from aiops_admin import words
+from aiops_admin.pages.connection_view import rotated_dialog
 from aiops_admin.pages.health_view import Seen, health_view
 from aiops_admin.pages.plugins import plugin_list
 from aiops_admin.pages.run_detail import run_detail
@@ -28,6 +30,7 @@ from aiops_admin.wire import (
     TenantFigures,
     TenantLine,
 )
+from aiops_admin.wire_doors import RotatedSecret
 from aiops_host.data.figures import ConnectionStatus
 
 NOW = datetime(2026, 11, 2, 8, 30, tzinfo=UTC)
@@ -240,3 +243,11 @@ def test_what_can_be_run_again_is_offered(changes: dict[str, Any], *, may: bool)
     """Neither what is under way or about to begin, nor what waits for its connection or names no ticket."""
     known = {"id": ID, "received_at": NOW, "connection": "Desk", "ticketing_tool": "jira", "ticket_id": "T-1"}
     assert words.replayable(Delivery(**(known | changes))) is may
+
+
+def test_the_secret_a_rotation_ended_is_named() -> None:
+    """Beside those that stay valid, and only where there is one."""
+    made = RotatedSecret(webhook_url="https://a.example/w", webhook_secret="s", previous_until=NOW)
+    assert "ended" not in "".join(texts(rotated_dialog(made)))
+    third = msgspec.structs.replace(made, ended=(1,))
+    assert "Version 1 ended now." in "".join(texts(rotated_dialog(third)))

@@ -271,12 +271,16 @@ def created_dialog(made: CreatedConnection) -> Node:
 def rotated_dialog(made: RotatedSecret) -> Node:
     """Return the new secret, shown once."""
     until = (
-        h("p", "Those before stay valid until ", when(made.previous_until, show="exact"), ".")
+        h("p", "Two before it at most stay valid, until ", when(made.previous_until, show="exact"), ".", _ended(made))
         if made.previous_until
         else h("p", "No other secret is valid any more.")
     )
     return dialog("The new webhook secret", *_shown_once(made.webhook_url, made.webhook_secret, made.headers), until,
                   _buttons(("cancel", "Done")), key="secret")  # fmt: skip
+
+
+def _ended(made: RotatedSecret) -> str:
+    return "".join(f" Version {version} ended now." for version in made.ended)
 
 
 def _shown_once(url: str, secret: str, headers: Mapping[str, str]) -> Iterable[Node]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from aiops_host.data.endpoints import EndpointView
     from aiops_host.data.session import Database
-    from aiops_host.trust.doors import Doorkeeper
+    from aiops_host.trust.doors import Doorkeeper, RotatedSecret
     from aiops_host.trust.refusals import ExplainedRefusal, Explanation
 
 T = TypeVar("T")
@@ -100,8 +100,18 @@ def rotate(called: str, slug: str, overlap_hours: float | None, as_json: bool) -
     for name, value in made.headers.items():
         click.echo(f"header   {name}: {value}")
     click.echo(f"webhook  {made.webhook_url}\nsecret   {made.webhook_secret}  (shown this once)")
-    until = f"those before stay valid until {made.previous_until:{TIME}} UTC" if made.previous_until else "no other is"
-    click.echo(f"Version {made.version} is valid from now on; {until}.")
+    click.echo(f"Version {made.version} is valid from now on; {_others(made)}.")
+
+
+def _others(made: RotatedSecret) -> str:
+    """Say which secrets before the new one stay valid, and which ended with it."""
+    if not made.previous:
+        return "no other is"
+    stay = ", ".join(
+        f"version {s.version} until {s.expires_at:{TIME}} UTC" for s in made.previous if s.expires_at is not None
+    )
+    ended = ", ".join(f"version {version}" for version in made.ended)
+    return f"{stay}" + (f"; {ended} ended now, because two before the newest stay at most" if ended else "")
 
 
 @webhooks.command("end-overlap")

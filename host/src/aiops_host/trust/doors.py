@@ -16,7 +16,7 @@ from aiops_core.registry import Registry, lookup
 from aiops_host.data import connections as stored
 from aiops_host.data import endpoints, erasure, probes, tenants
 from aiops_host.data.connections import PAUSED_BY_HAND, ConnectionState
-from aiops_host.data.endpoints import MOST_OVERLAP, EndpointView
+from aiops_host.data.endpoints import MOST_OVERLAP, EndpointView, SecretView
 from aiops_host.data.session import Connection, Database
 from aiops_host.trust.audit import Actor, record
 from aiops_host.trust.connections import SECRET_BYTES, WEBHOOK, declared, sender_headers
@@ -38,7 +38,8 @@ class TestRefused(AiopsError):
 class RotatedSecret(msgspec.Struct, frozen=True, kw_only=True):
     """A new webhook secret, shown this once; ``headers`` are what the sender must add besides its proof.
 
-    ``previous_until`` is when the last secret before it expires, ``None`` when none is valid any more.
+    ``previous`` are those before it that stay valid, ``ended`` the versions that ended with this; ``previous_until`` is
+    when the last secret before it expires, ``None`` when none is valid any more.
     """
 
     endpoint_id: str
@@ -47,6 +48,8 @@ class RotatedSecret(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str]
     version: int
     previous_until: datetime | None
+    previous: list[SecretView]
+    ended: list[int]
 
     def at(self, public_url: str) -> RotatedSecret:
         """Return the same with the webhook's whole address."""
@@ -101,6 +104,8 @@ class Doorkeeper:
             headers=sender_headers(spec, config, value),
             version=after.secrets[0].version,
             previous_until=until,
+            previous=after.secrets[1:],
+            ended=sorted({s.version for s in endpoint.secrets} - {s.version for s in after.secrets}),
         )
 
     async def end_overlap(self, connection_id: UUID) -> EndpointView:
