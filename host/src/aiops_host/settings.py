@@ -9,8 +9,10 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+from msgspec.inspect import type_info
 
 from aiops_core.errors import ConfigInvalid
+from aiops_core.wording import explained
 
 PREFIX = "AIOPS_"
 
@@ -177,7 +179,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     except msgspec.ValidationError as error:
         field = str(error).rpartition("$.")[2].rstrip("`")
         where = f"{PREFIX}{field.upper()}{sources.get(field, '')}"
-        raise ConfigInvalid(f"{where}: {str(error).partition(' - at')[0]}") from None
+        told = explained(str(error).partition(" - at")[0], field, type_info(Settings))[1]
+        raise ConfigInvalid(f"{where}: {told.replace(', not a text', '')}") from None
     _ = settings.backoff, settings.looks_again, settings.llm_backoff
     if settings.heartbeat > settings.lease / 2:
         raise ConfigInvalid(f"{PREFIX}HEARTBEAT must be at most half of {PREFIX}LEASE, or live work is taken away.")
@@ -191,8 +194,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 def _delays(field: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise ConfigInvalid(f"{PREFIX}{field.upper()}: {error}") from None
+    except ValueError:
+        raise ConfigInvalid(f"{PREFIX}{field.upper()}: must be seconds, separated by commas, such as 2,4,8.") from None
 
 
 def _env_file(path: str) -> dict[str, str]:

@@ -33,6 +33,23 @@ def test_a_wrong_value_names_its_variable(variable: str, value: str) -> None:
         read_settings({variable: value})
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("AIOPS_POOL_SIZE", "abc", "must be a whole number."),
+        ("AIOPS_LEASE", "abc", "must be a number."),
+        ("AIOPS_COOKIE_SECURE", "abc", "must be true or false."),
+        ("AIOPS_BREAKER_FAILURES", "0", "must be at least 1."),
+        ("AIOPS_RETRY_DELAYS", "2;4", "must be seconds, separated by commas, such as 2,4,8."),
+    ],
+)
+def test_a_wrong_value_says_what_it_must_be(variable: str, value: str, says: str) -> None:
+    """In words, not in those of the library that reads it."""
+    with pytest.raises(ConfigInvalid) as refused:
+        read_settings({variable: value})
+    assert str(refused.value) == f"{variable}: {says}"
+
+
 def test_a_wrong_value_names_the_file_it_came_from(tmp_path: Path) -> None:
     """A wrong value of a settings file is refused with the file's name, in either way a file can be named."""
     file = tmp_path / "aiops.env"
