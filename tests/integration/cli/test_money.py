@@ -102,6 +102,20 @@ def test_budgets_and_usage_by_command(aiops: Aiops) -> None:
     assert "UTC" in aiops("usage", "--from", "2026-01-01", "--to", "2026-01-31")
 
 
+def test_a_limit_that_is_not_set_again_is_told(aiops: Aiops, capsys: pytest.CaptureFixture[str]) -> None:
+    """A budget replaces the one before; what no longer holds is named on the error stream, else nothing is."""
+    aiops("tenants", "create", "acme")
+    for given, dropped in (
+        (("--tokens", "1000"), ""),
+        (("--usd", "5"), "acme: the limit of 1,000 tokens a month no longer holds; give --tokens as well to keep it."),
+        (("--usd", "6", "--tokens", "7"), ""),
+        (("--tokens", "7"), "acme: the limit of 6.00 USD a month no longer holds; give --usd as well to keep it."),
+    ):
+        assert main(["budgets", "set", "month", "--tenant", "acme", *given]) == 0
+        assert capsys.readouterr().err.strip() == dropped
+    assert "'abc' is not an amount in USD" in aiops("budgets", "set", "day", "--tenant", "acme", "--usd", "abc", code=2)
+
+
 def test_a_budget_in_usd_warns_of_models_without_a_price(
     aiops: Aiops, key: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

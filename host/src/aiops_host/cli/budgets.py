@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -13,8 +13,23 @@ from aiops_host.cli.program import as_json, opened, print_json, print_table, run
 from aiops_host.settings import read_settings
 
 if TYPE_CHECKING:
-    from aiops_host.data.budgets import BudgetState, Period
+    from aiops_host.data.budgets import Budget, BudgetState, Period
     from aiops_host.trust.prices import Unpriced
+
+
+class Dollars(click.FloatRange):
+    """An amount in USD, from 0 on."""
+
+    name = "amount"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the amount; what is no number is refused in words."""
+        try:
+            float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not an amount in USD, such as 50 or 12.5.", param, ctx)
+        return super().convert(value, param, ctx)
+
 
 PERIODS = click.Choice(["day", "month"])
 tenant_option = click.option("--tenant", "slug", required=True, metavar="SLUG", help="Whose budget it is")
@@ -31,20 +46,25 @@ budgets = click.Group(
 @click.argument("period", type=PERIODS)
 @tenant_option
 @click.option("--tokens", type=click.IntRange(min=0), help="Most tokens in the period, asked and answered")
-@click.option("--usd", type=click.FloatRange(min=0), help="Most money in the period, in USD")
+@click.option("--usd", type=Dollars(min=0), help="Most money in the period, in USD")
 def set_(period: Period, slug: str, tokens: int | None, usd: float | None) -> None:
-    """Set the budget of a PERIOD, day or month by UTC. At its end notes are made without AI text."""
+    """Set the budget of a PERIOD, day or month by UTC. At its end notes are made without AI text.
+
+    It replaces the one set before: a limit that is not given again no longer holds.
+    """
     from aiops_host.data import budgets as stored  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.data import tenants  # noqa: PLC0415
     from aiops_host.trust import audit, prices  # noqa: PLC0415
 
     registry = load_plugins(blocked=read_settings().blocked).registry
 
-    async def work() -> tuple[str, list[Unpriced]]:
+    budget = stored.Budget(tokens=tokens, usd=usd)
+
+    async def work() -> tuple[str, list[str], list[Unpriced]]:
         async with opened() as database:
             tenant = await tenants.by_slug(database, slug)
             async with database.tenant(tenant.id) as con:
-                budget = stored.Budget(tokens=tokens, usd=usd)
+                before = _operators(await stored.states(con), period)
                 await stored.put(con, tenant.id, "operator", period, budget)
                 await audit.record(
                     con,
@@ -57,12 +77,31 @@ def set_(period: Period, slug: str, tokens: int | None, usd: float | None) -> No
                 states = await stored.states(con)
                 in_usd = any(state.usd is not None for state in states)
                 missing = await prices.unpriced(con, registry, slug) if in_usd else []
-        return next(s.sentence for s in states if (s.set_by, s.period) == ("operator", period)), missing
+        now = _operators(states, period)
+        assert now is not None  # noqa: S101 - it was set in this transaction
+        return now.sentence, _dropped(before, budget), missing
 
-    sentence, missing = run_async(work)
+    sentence, dropped, missing = run_async(work)
     click.echo(f"{slug}: {sentence}")
-    for one in missing:
-        click.echo(f"{slug}: {one.sentence}", err=True)
+    for text in (*dropped, *(one.sentence for one in missing)):
+        click.echo(f"{slug}: {text}", err=True)
+
+
+def _operators(states: Sequence[BudgetState], period: Period) -> BudgetState | None:
+    return next((s for s in states if (s.set_by, s.period) == ("operator", period)), None)
+
+
+def _dropped(before: BudgetState | None, budget: Budget) -> list[str]:
+    """Return in a sentence each which limits of the budget before no longer hold."""
+    if before is None:
+        return []
+    limits = [("--tokens", f"{before.tokens:,} tokens")] if before.tokens is not None and budget.tokens is None else []
+    if before.usd is not None and budget.usd is None:
+        limits.append(("--usd", f"{before.usd:,.2f} USD"))
+    return [
+        f"the limit of {limit} a {before.period} no longer holds; give {option} as well to keep it."
+        for option, limit in limits
+    ]
 
 
 @budgets.command()
