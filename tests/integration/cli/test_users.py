@@ -11,6 +11,8 @@ import pytest
 from tests.integration.cli.conftest import Aiops
 from tests.support.smtp import mail_server
 
+from aiops_host.cli.main import main
+
 
 @pytest.fixture(autouse=True)
 def harbor(aiops: Aiops) -> None:
@@ -86,6 +88,15 @@ def test_links_are_printed_or_mailed(aiops: Aiops, monkeypatch: pytest.MonkeyPat
         assert len(box.mails) == 1
 
 
+def test_a_second_invitation_says_that_the_first_ended(aiops: Aiops, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the error stream; the first says nothing, and neither does one to somebody else."""
+    told = []
+    for email in ("ben@harbor.example", "Ben@harbor.example", "eve@harbor.example"):
+        assert main(["users", "invite", email, "--tenant", "harbor", "--json"]) == 0
+        told.append(capsys.readouterr().err.strip())
+    assert told == ["", "Ben@harbor.example was invited to harbor before; the link of then leads nowhere any more.", ""]
+
+
 def test_a_failed_mail_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a process of its own, where nothing but the command writes to the error stream."""
     monkeypatch.setenv("AIOPS_SMTP_URL", "smtp+plain://127.0.0.1:1")
@@ -118,4 +129,7 @@ def test_tokens_are_made_listed_and_revoked(aiops: Aiops) -> None:
     assert "members.manage" not in help_, "no token may have it"
     refused = aiops("tokens", "create", "x", "--for", "anna@harbor.example", "--role", "platform-admin", code=1)
     assert "only a platform administrator's" in refused
+    wrong = ("--for", "root@example.com", "--tenant", "harbor", "--permission", "runs.red")
+    unknown = aiops("tokens", "create", "x", *wrong, code=1)
+    assert "There is no permission 'runs.red'. `aiops tokens create --help` lists them." in unknown
     assert "aiops_pat_" in aiops("tokens", "create", "all", "--for", "root@example.com", "--role", "platform-admin")

@@ -123,7 +123,7 @@ async def _make(database: Any, email: str, wish: Any) -> Any:
     from aiops_host.data import people, tenants  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.trust import audit  # noqa: PLC0415
     from aiops_host.trust.accounts import PersonRefused  # noqa: PLC0415
-    from aiops_host.trust.tokens import TokenRefused, Tokens  # noqa: PLC0415
+    from aiops_host.trust.tokens import TokenRefused, Tokens, UnknownPermission  # noqa: PLC0415
 
     owner = await people.find_person(database, email)
     if owner is None:
@@ -136,7 +136,10 @@ async def _make(database: Any, email: str, wish: Any) -> Any:
         if role is None:
             raise TokenRefused(f"{email} has no role in {wish.tenant}.")
         place = (tenant.id, tenant.slug, role)
-    return await Tokens(database).make(owner, place, wish, audit.operator())
+    try:
+        return await Tokens(database).make(owner, place, wish, audit.operator())
+    except UnknownPermission as error:
+        raise TokenRefused(f"{error} `aiops tokens create --help` lists them.") from None
 
 
 def main(argv: Sequence[str]) -> int:

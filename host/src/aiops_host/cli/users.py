@@ -115,20 +115,25 @@ def list_(slug: str | None, as_json: bool) -> None:
 @mail_option
 @as_json
 def invite(email: str, slug: str, role: Any, mail: bool | None, as_json: bool) -> None:
-    """Invite somebody into a tenant by a one-time link. It is good for a week.
+    """Invite somebody into a tenant by a one-time link. It is good for a week, and ends an earlier one.
 
     Mailed where AIOPS_SMTP_URL names a mail server, printed otherwise, or when the mail failed.
     """
-    from aiops_host.data import tenants  # noqa: PLC0415 - the database is not needed for --help
+    from aiops_host.data import members, tenants  # noqa: PLC0415 - the database is not needed for --help
     from aiops_host.trust import audit  # noqa: PLC0415
 
-    async def work() -> Any:
+    async def work() -> tuple[Any, bool]:
         async with opened() as database:
             tenant = await tenants.by_slug(database, slug)
             place = (tenant.id, tenant.name)
-            return (await _links(database).invite(place, email, role, audit.operator(), mail=mail is not False))[1]
+            before = await members.invitations(database, tenant.id)
+            made, link = await _links(database).invite(place, email, role, audit.operator(), mail=mail is not False)
+            return link, any(one.email == made.email for one in before)
 
-    _print_link(email, run_async(work), as_json)
+    link, again = run_async(work)
+    if again:
+        click.echo(f"{email} was invited to {slug} before; the link of then leads nowhere any more.", err=True)
+    _print_link(email, link, as_json)
 
 
 @users.command()

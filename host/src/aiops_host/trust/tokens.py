@@ -37,6 +37,10 @@ class TokenRefused(AiopsError):
     """The token cannot be made."""
 
 
+class UnknownPermission(TokenRefused):
+    """A permission asked for is none."""
+
+
 class TokenWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A token somebody asks for.
 
@@ -176,7 +180,7 @@ def _refuse_beyond_role(wish: TokenWish) -> None:
     for name in wish.permissions or ():
         entry = PERMISSIONS.get(name)
         if entry is None or entry.scope == "public":
-            raise TokenRefused(f"There is no permission {name!r}.")
+            raise UnknownPermission(f"There is no permission {name!r}.")
         if not entry.by_token:
             raise TokenRefused(f"The permission {name} is for people who are logged in, not for tokens.")
         if not allows(name, wish.role):
