@@ -127,7 +127,16 @@ def test_a_test_is_asked_for_and_its_answer_appears(dashboard: Dashboard, page: 
     sheet = page.get_by_role("dialog", name=name)
     expect(sheet.get_by_text("A worker is testing the connection …")).to_be_visible()
     dashboard.answer_probes(ok=False, result="jira.example is a name that DNS does not know here.")
-    expect(sheet.get_by_text("jira.example is a name that DNS does not know here.")).to_be_visible()
+    said = sheet.get_by_text("jira.example is a name that DNS does not know here.")
+    expect(said).to_be_visible()
+    page.reload()
+    expect(said).to_be_visible()
+    sheet.get_by_role("button", name="Change …").click()
+    page.get_by_label("Email").fill("bot@msp.example")
+    page.get_by_label("API token").fill("another token")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("dialog", name=f"Change {name}")).to_have_count(0)
+    expect(said).to_have_count(0)
 
 
 def test_refusals_are_explained_on_the_page(dashboard: Dashboard, page: Page, admin: str, watch: Watch) -> None:

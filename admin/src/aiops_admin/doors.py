@@ -80,10 +80,6 @@ class Doors:
         """Have a worker test a connection."""
         return await self._of("POST", f"/{connection_id}/test", Probe)
 
-    async def probe(self, probe_id: UUID) -> Probe:
-        """Return what a test showed so far."""
-        return await self.api.call("GET", f"/probes/{probe_id}", self.token, Probe, query={"tenant": self.tenant})
-
     async def delete_connection(self, connection_id: UUID, typed: str) -> None:
         """Delete a connection."""
         query = {"tenant": self.tenant, "confirm": typed}

@@ -54,6 +54,15 @@ class TicketingTool(msgspec.Struct, frozen=True, kw_only=True):
     setup_help: str = ""
 
 
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """A test that a worker makes."""
+
+    id: UUID
+    state: str
+    result: str | None = None
+    finished_at: datetime | None = None
+
+
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """A connection, without its secrets."""
 
@@ -69,6 +78,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     account_id: str | None = None
     state_reason: str | None = None
     webhook_path: str | None = None
+    last_test: Probe | None = None
 
 
 class CreatedConnection(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,11 +144,3 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: Endpoint
     summary: str
     refusals: tuple[Refusal, ...] = ()
-
-
-class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """A test that a worker makes."""
-
-    id: UUID
-    state: str
-    result: str | None = None

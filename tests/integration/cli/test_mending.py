@@ -72,7 +72,8 @@ def test_mended_credentials_let_a_connection_go_on(
     assert said.endswith("The connection was paused and goes on.\n")
     (listed,) = aiops(*ONE)
     changed = {"state": "active", "state_reason": None, "account_id": listed["account_id"]}
-    assert listed == {**refused, **changed}
+    assert listed["last_test"]["state"] == "ok"
+    assert listed == {**refused, **changed, "last_test": listed["last_test"]}
     assert stored(database, "select config_version from connection") == 2
     assert stored(database, "select string_agg(config::text, '') from connection").count(TOKEN) == 0
     assert stored(database, "select sealed from secret where owner_kind = 'endpoint'") == secret
@@ -85,7 +86,9 @@ def test_credentials_that_are_still_refused_leave_it_paused(
     """The command says what the ticketing tool said and ends with 1; nothing goes on."""
     command = ("connections", "set", "desk", "--tenant", "acme", "--config", written(tmp_path, api_token="worse"))
     aiops(*command, code=1)
-    assert aiops(*ONE) == [refused]
+    (listed,) = aiops(*ONE)
+    assert "refuses the connection's credentials" in listed["last_test"]["result"]
+    assert listed == {**refused, "last_test": listed["last_test"]}
 
 
 @pytest.mark.usefixtures("worker")

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import httpx
@@ -502,6 +502,27 @@ async def test_a_connections_configuration_is_changed_in_place(
     assert "n3w" not in answer.text
     assert (await http.put(path, headers=staff.admin_a, json={"colour": "red"})).status_code == 422
     await delivered(door)
+
+
+async def test_a_changed_configuration_forgets_its_last_test(
+    http: httpx.AsyncClient, staff: Staff, door: Door, opened: Database
+) -> None:
+    """A connection shows its newest test, whoever asked for it; what tried other credentials is gone with them."""
+
+    async def last_test() -> dict[str, Any] | None:
+        (found,) = (await http.get("/api/v1/connections", headers=staff.reader_a)).json()
+        return cast("dict[str, Any] | None", found["last_test"])
+
+    path = f"/api/v1/connections/{door.connection.connection_id}"
+    assert await last_test() is None
+    for result in ("There was no answer.", "The token was refused."):
+        asked = (await http.post(f"{path}/test", headers=staff.admin_a)).json()
+        async with opened.tenant(door.tenant.tenant_id) as con:
+            await con.execute("update probe set state = 'failed', result = $1 where state = 'queued'", result)
+        assert await last_test() == asked | {"state": "failed", "result": result}
+    changed = await http.put(f"{path}/config", headers=staff.admin_a, json={"api_token": "n3w"})
+    assert (changed.status_code, changed.json()["last_test"]) == (200, None)
+    assert await last_test() is None
 
 
 async def test_every_error_is_a_problem(http: httpx.AsyncClient, staff: Staff) -> None:

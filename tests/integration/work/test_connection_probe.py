@@ -21,12 +21,13 @@ from aiops_demo.simulators.jira import JiraSimulator
 from aiops_demo.simulators.serving import running
 from aiops_host.data import connections as stored
 from aiops_host.data import probes
+from aiops_host.data.connections import PROBE
 from aiops_host.data.session import Database
 from aiops_host.settings import Settings
 from aiops_host.trust.audit import Actor
 from aiops_host.trust.connections import NewConnection, SystemClock, create_connection
 from aiops_host.trust.destinations import Destinations
-from aiops_host.trust.doors import PROBE, Doorkeeper
+from aiops_host.trust.doors import Doorkeeper
 from aiops_host.trust.egress import GuardedHttp
 from aiops_host.trust.vault import Vault
 from aiops_host.work.probe_registry import KINDS

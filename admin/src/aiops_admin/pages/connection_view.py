@@ -64,13 +64,11 @@ def _row(connection: Connection) -> Node:
     )
 
 
-def connection_sheet(
-    connection: Connection, explained: Explanation | None, probe: Probe | None, *, may_manage: bool
-) -> Node:
+def connection_sheet(connection: Connection, explained: Explanation | None, *, may_manage: bool) -> Node:
     """Return the sheet beside the list."""
     return sheet(
         connection.name,
-        _state(connection, probe, may_manage=may_manage),
+        _state(connection, may_manage=may_manage),
         *(_endpoint(explained, may_manage=may_manage) if explained else (h("div", class_="bone"),)),
         h(
             "section",
@@ -104,7 +102,7 @@ def dialog(title: str, *contents: Node | None, key: str) -> Node:
     return h("dialog", inside, key=key, data_close="cancel", aria_labelledby="ask-title", class_="confirm wide")
 
 
-def _state(connection: Connection, probe: Probe | None, *, may_manage: bool) -> Node:
+def _state(connection: Connection, *, may_manage: bool) -> Node:
     paused = connection.state == "paused"
     name = chip("Paused", "error") if paused else chip("Active", "success")
     why = f"{connection.state_reason or 'It was paused.'} {KEPT}" if paused else None
@@ -113,7 +111,7 @@ def _state(connection: Connection, probe: Probe | None, *, may_manage: bool) -> 
         "section",
         h("p", name),
         h("p", why) if why else None,
-        _probe(probe),
+        _probe(connection.last_test),
         _buttons(("test", "Test connection"), turn) if may_manage else None,
     )
 
@@ -124,7 +122,8 @@ def _probe(probe: Probe | None) -> Node | None:
     if probe.state in ("queued", "running"):
         return h("p", "A worker is testing the connection …", class_="notice tone-info", role="status")
     tone = "success" if probe.state == "ok" else "error"
-    return h("p", probe.result or "", class_=f"notice tone-{tone}", role="status")
+    tested = (" ", h("small", "Tested ", when(probe.finished_at), ".")) if probe.finished_at else ()
+    return h("p", probe.result or "", *tested, class_=f"notice tone-{tone}", role="status")
 
 
 def _endpoint(explained: Explanation, *, may_manage: bool) -> Iterable[Node]:

@@ -17,7 +17,7 @@ from aiops_admin.pages.forms import Asked, changes_of, entered, fields_of, value
 from aiops_admin.pages.frame import Frame
 from aiops_admin.pages.live import FILTER_STYLE, DialogPage, id_of
 from aiops_admin.safe import Node, View, h
-from aiops_admin.wire_doors import Connection, Explanation, Probe, TicketingTool
+from aiops_admin.wire_doors import Connection, Explanation, TicketingTool
 
 T = TypeVar("T")
 SIMPLE = ("new", "change", "rotate", "networks", "delete")
@@ -37,7 +37,6 @@ class Known:
     tools: tuple[TicketingTool, ...] = ()
     opened: UUID | None = None
     explained: Explanation | None = None
-    probe: Probe | None = None
     tool: TicketingTool | None = None
     made: UUID | None = None
 
@@ -81,9 +80,6 @@ class ConnectionsPage(DialogPage):
             known.connections = known.connections if found is None else found
             if (opened := known.connection) is not None and not self.frame.away:
                 known.explained = await self.frame.ask(lambda: doors.explain(opened.id)) or known.explained
-                if known.probe is not None and known.probe.state in ("queued", "running"):
-                    probe_id = known.probe.id
-                    known.probe = await self.frame.ask(lambda: doors.probe(probe_id)) or known.probe
         except ApiError as error:
             self.frame.warn(f"Connections cannot be shown in full: {error}")
         if known is self._known:
@@ -114,7 +110,7 @@ class ConnectionsPage(DialogPage):
         if opened is None:
             self._sheet.draw(h("div"))
         else:
-            self._sheet.draw(views.connection_sheet(opened, known.explained, known.probe, may_manage=manage))
+            self._sheet.draw(views.connection_sheet(opened, known.explained, may_manage=manage))
 
     def _write_address(self) -> None:
         opened = self._known.opened
@@ -132,7 +128,7 @@ class ConnectionsPage(DialogPage):
             await self._act(action, entered(value))
 
     async def _open(self, connection_id: UUID | None) -> None:
-        self._known.opened, self._known.explained, self._known.probe = connection_id, None, None
+        self._known.opened, self._known.explained = connection_id, None
         self._write_address()
         self._draw()
         await self.refresh()
@@ -206,7 +202,7 @@ class ConnectionsPage(DialogPage):
             self.put(views.created_dialog(made))
 
     async def _test(self, connection_id: UUID) -> None:
-        self._known.probe = await self._asked_host(lambda: self.doors.test(connection_id), "")
+        await self._asked_host(lambda: self.doors.test(connection_id), "")
 
     def _changes(self, opened: Connection, given: dict[str, str]) -> dict[str, Any]:
         tool = next(t for t in self._known.tools if t.name == opened.ticketing_tool)

@@ -12,6 +12,8 @@ import asyncpg
 import msgspec
 
 from aiops_core.errors import AiopsError
+from aiops_host.data import probes
+from aiops_host.data.probes import ProbeView
 from aiops_host.data.session import Connection, Database
 from aiops_host.data.tables import Endpoint
 from aiops_host.data.tables import PluginSetting as PluginSettingTable
@@ -22,6 +24,9 @@ SettingKind = Literal["llm-backend", "tool", "agent"]
 
 PAUSED_BY_HAND = "Paused by an administrator."
 """The reason of a pause that only a person ends; any other is a refusal by the ticketing tool."""
+
+PROBE = "connection"
+"""The kind of probe that tests a connection; its target is the connection's id."""
 
 _COLUMNS = "tenant_id, connection_id, name, ticketing_tool, config, config_version, agent, run_on, link_hosts, account_id, state"
 
@@ -75,7 +80,10 @@ class SettingRecord:
 
 
 class ConnectionSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A connection as people see it; ``config`` holds no secret, ``credentials`` names those that are set."""
+    """A connection as people see it; ``config`` holds no secret, ``credentials`` names those that are set.
+
+    ``last_test`` is the newest test since the configuration or a credential was changed.
+    """
 
     id: UUID
     name: str
@@ -90,6 +98,7 @@ class ConnectionSummary(msgspec.Struct, frozen=True, kw_only=True):
     state_reason: str | None
     webhook_path: str | None
     created_at: datetime
+    last_test: ProbeView | None
 
 
 async def insert(con: Connection, record: ConnectionRecord, endpoint_id: str) -> None:
@@ -158,7 +167,8 @@ async def list_(database: Database, tenant_id: UUID) -> list[ConnectionSummary]:
             order by c.name
             """
         )
-    return [_summary(row) for row in rows]
+        tests = await probes.latest(con, PROBE)
+    return [_summary(row, tests.get(str(row["connection_id"]))) for row in rows]
 
 
 async def summary(database: Database, tenant_id: UUID, connection_id: UUID) -> ConnectionSummary:
@@ -201,9 +211,13 @@ async def set_account(database: Database, tenant_id: UUID, connection_id: UUID, 
 
 
 async def set_config(con: Connection, connection_id: UUID, config: Mapping[str, Any]) -> None:
-    """Replace the open part of a connection's configuration, inside the caller's tenant session."""
+    """Replace the open part of a connection's configuration, inside the caller's tenant session.
+
+    What tests said of the one before is forgotten.
+    """
     await con.execute("update connection set config = $2 where connection_id = $1", connection_id, dict(config))
     await count_change(con, connection_id)
+    await probes.forget(con, PROBE, str(connection_id))
 
 
 async def resume_mended(database: Database, tenant_id: UUID, connection_id: UUID) -> bool:
@@ -308,7 +322,7 @@ async def settings_of(con: Connection, kind: SettingKind) -> Sequence[SettingRec
     return [SettingRecord(**{k: v for k, v in row.items() if k != "tenant_id"}) for row in rows]
 
 
-def _summary(row: Mapping[str, Any]) -> ConnectionSummary:
+def _summary(row: Mapping[str, Any], last_test: ProbeView | None) -> ConnectionSummary:
     endpoint = row["endpoint_id"]
     return ConnectionSummary(
         id=row["connection_id"],
@@ -324,4 +338,5 @@ def _summary(row: Mapping[str, Any]) -> ConnectionSummary:
         state_reason=row["state_reason"],
         webhook_path=f"/webhooks/{row['ticketing_tool']}/{endpoint}" if endpoint else None,
         created_at=row["created_at"],
+        last_test=last_test,
     )

@@ -106,6 +106,13 @@ async def latest(con: Connection, kind: str) -> dict[str, ProbeView]:
     return {row["target"]: ProbeView(**dict(row)) for row in rows}
 
 
+async def forget(con: Connection, kind: str, target: str) -> None:
+    """Forget what tests of a target said, inside the caller's tenant session: it is no longer what they tried."""
+    await con.execute(
+        "delete from probe where kind = $1 and target = $2 and state <> all($3::text[])", kind, target, list(OPEN)
+    )
+
+
 async def show(database: Database, tenant_id: UUID, probe_id: UUID) -> ProbeView:
     """Return one probe.
 

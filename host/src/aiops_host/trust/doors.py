@@ -15,16 +15,13 @@ from aiops_core.errors import AiopsError, ConfigInvalid
 from aiops_core.registry import Registry, lookup
 from aiops_host.data import connections as stored
 from aiops_host.data import endpoints, erasure, probes, tenants
-from aiops_host.data.connections import PAUSED_BY_HAND, ConnectionState
+from aiops_host.data.connections import PAUSED_BY_HAND, PROBE, ConnectionState
 from aiops_host.data.endpoints import MOST_OVERLAP, EndpointView, SecretView
 from aiops_host.data.session import Connection, Database
 from aiops_host.trust.audit import Actor, record
 from aiops_host.trust.connections import SECRET_BYTES, WEBHOOK, declared, sender_headers
 from aiops_host.trust.handles import out_of_reach, seal_all
 from aiops_host.trust.vault import Vault
-
-PROBE = "connection"
-"""The kind of probe that tests a connection; its target is the connection's id."""
 
 
 class ConnectionKept(AiopsError):
