@@ -137,6 +137,9 @@ def test_a_test_is_asked_for_and_its_answer_appears(dashboard: Dashboard, page: 
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("dialog", name=f"Change {name}")).to_have_count(0)
     expect(said).to_have_count(0)
+    expect(sheet.get_by_text("A worker is testing the connection …")).to_be_visible()
+    dashboard.answer_probes(ok=True, result="Connected to https://jira.example as bot@msp.example.")
+    expect(sheet.get_by_text("Connected to https://jira.example as bot@msp.example.")).to_be_visible()
 
 
 def test_refusals_are_explained_on_the_page(dashboard: Dashboard, page: Page, admin: str, watch: Watch) -> None:

@@ -187,6 +187,8 @@ class ConnectionsPage(DialogPage):
                 self.put(views.rotated_dialog(made) if made else None)
             elif action in acts and await self._done(acts[action], action):
                 self.put(None)
+                if action == "config":
+                    await self._test(id_)
         await self.refresh()
 
     async def _create(self, tool: TicketingTool, given: dict[str, str]) -> None:
