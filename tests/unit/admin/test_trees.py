@@ -14,8 +14,8 @@ from aiops_admin.pages.delivery_list import Listing, delivery_list
 from aiops_admin.pages.frame import read_query
 from aiops_admin.pages.note import note
 from aiops_admin.safe import Node, h, safe_link
-from aiops_admin.wire import Connection, Delivery, DeliveryDetail, DeliveryPage, Run, RunDetail
-from aiops_core.tickets import Code, Heading, Link, ListBlock, Paragraph
+from aiops_admin.wire import Connection, Delivery, DeliveryDetail, DeliveryPage, Effect, Run, RunDetail
+from aiops_core.tickets import Code, Enhancement, Heading, Link, ListBlock, Paragraph
 
 NOW = datetime(2026, 11, 2, 8, 30, tzinfo=UTC)
 ID = UUID(int=7)
@@ -138,6 +138,22 @@ def test_every_state_of_the_host_has_words() -> None:
 def sheet_of(found: Delivery) -> set[str]:
     """Return the texts of a delivery's sheet."""
     return set(texts(detail_sheet(DeliveryDetail(delivery=found), Shown(runs=(), link=str, may_replay=False))))
+
+
+def test_a_dry_runs_note_stands_beside_the_posted_one() -> None:
+    """Both notes are shown, and each run's steps say which try they are of."""
+
+    def ran(number: int, text: str, *, dry_run: bool) -> RunDetail:
+        run = Run(id=UUID(int=number), attempt=number, agent="enhance", state="done", started_at=NOW, finished_at=NOW,
+                  dry_run=dry_run)  # fmt: skip
+        return RunDetail(run=run, enhancement=msgspec.to_builtins(Enhancement(body=(Paragraph(text),))))
+
+    posted = Effect(id=ID, state="confirmed", planned_at=NOW, blocks=(Paragraph("Posted."),))
+    detail = DeliveryDetail(delivery=delivery(state="done", action="run"), effects=(posted,))
+    runs = (ran(1, "Posted.", dry_run=False), ran(2, "Tried before.", dry_run=True), ran(3, "Tried.", dry_run=True))
+    found = list(texts(detail_sheet(detail, Shown(runs=runs, link=str, may_replay=False))))
+    assert [t for t in found if t in {"Posted.", "Tried.", "Tried before."}] == ["Posted.", "Tried."]
+    assert {"Note of try 3 (dry run)", "Steps of try 1", "Steps of try 3 (dry run)"} <= set(found)
 
 
 def test_a_delivery_of_a_paused_connection_says_what_it_waits_for() -> None:

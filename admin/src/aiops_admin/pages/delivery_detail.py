@@ -86,10 +86,8 @@ def _outcome(delivery: Delivery, runs: Sequence[RunDetail], *, may_replay: bool)
 
 
 def _notes(effects: Sequence[Effect], runs: Sequence[RunDetail]) -> list[Node]:
-    if effects:
-        return [_effect(effect) for effect in effects]
-    unposted = [run for run in runs if run.enhancement]
-    return [_unposted(unposted[-1])] if unposted else []
+    unposted = [run for run in runs if run.enhancement and (run.run.dry_run or not effects)]
+    return [*(_effect(effect) for effect in effects), *(_unposted(run) for run in unposted[-1:])]
 
 
 def _effect(effect: Effect) -> Node:
@@ -108,7 +106,7 @@ def _unposted(run: RunDetail) -> Node:
     enhancement = msgspec.convert(run.enhancement, Enhancement)
     return h(
         "section",
-        h("div", h("h3", "Note"), chip("Not posted", "neutral"), class_="heading"),
+        h("div", h("h3", f"Note of {_try(run)}"), chip("Not posted", "neutral"), class_="heading"),
         note(enhancement.body),
         key=f"note-{run.run.id}",
     )
@@ -137,13 +135,17 @@ def _run(detail: RunDetail, link: str) -> Node:
     used = [f"Agent {run.agent} {run.agent_version}".strip(), words.lasted(run), *words.used_by(run)]
     return h(
         "section",
-        h("div", h("h3", "Steps of the run"), chip(name, tone, sentence), class_="heading"),
+        h("div", h("h3", f"Steps of {_try(detail)}"), chip(name, tone, sentence), class_="heading"),
         h("small", " · ".join(used)),
         h("p", run.error, class_="notice tone-error") if run.error else None,
         steps(detail.steps),
         h("p", h("a", "Open the run with its evidence", href=link)),
         key=str(run.id),
     )
+
+
+def _try(detail: RunDetail) -> str:
+    return f"try {detail.run.attempt}{' (dry run)' if detail.run.dry_run else ''}"
 
 
 def _facts(detail: DeliveryDetail) -> Node:

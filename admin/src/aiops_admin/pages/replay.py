@@ -17,7 +17,7 @@ CHOICES = (
         "Run again",
         "The agent works on the ticket anew. A note that is on the ticket already stays the only one.",
     ),
-    ("dry-run", "Dry run", "The note is written and shown here; nothing is posted."),
+    ("dry-run", "Dry run", "The note is written and shown here as that of the dry run; nothing is posted."),
     (
         "further",
         "Run again and post a further note",
