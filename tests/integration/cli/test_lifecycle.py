@@ -120,11 +120,15 @@ def test_a_tenant_is_deleted_by_who_types_its_slug(aiops: Aiops, made: dict[str,
 
 def test_a_secret_is_rotated_and_its_overlap_ended(aiops: Aiops, made: dict[str, Any]) -> None:
     """The new secret is printed once, with what the sender must know; the old one is listed until it ends."""
+    alone = aiops("webhooks", "show", "desk", *OURS).splitlines()[4]
+    assert alone.endswith("not kept for the only one"), "the dash of a secret in daily use would say that it is not"
     rotated = aiops("webhooks", "rotate", "desk", *OURS, "--overlap-hours", "1", "--json")
     assert rotated["webhook_secret"] != made["webhook_secret"]
     assert rotated["webhook_url"] == made["webhook_url"]
     shown = aiops("webhooks", "show", rotated["endpoint_id"], *OURS, "--json")
     assert [(s["version"], s["current"]) for s in shown["secrets"]] == [(2, True), (1, False)]
+    ends = [line.rpartition("  ")[2] for line in aiops("webhooks", "show", "desk", *OURS).splitlines()[4:]]
+    assert ends == ["not yet", "not since 2 was made"]
     text = aiops("webhooks", "rotate", "desk", *OURS)
     assert "(shown this once)" in text
     assert "Version 3 is valid from now on; version 2 until 20" in text

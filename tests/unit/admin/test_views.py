@@ -9,7 +9,7 @@ import pytest
 from tests.unit.admin.test_trees import elements, texts
 
 from aiops_admin import words
-from aiops_admin.pages.connection_view import rotated_dialog
+from aiops_admin.pages.connection_view import connection_sheet, rotated_dialog
 from aiops_admin.pages.health_view import Seen, health_view
 from aiops_admin.pages.plugins import plugin_list
 from aiops_admin.pages.run_detail import run_detail
@@ -30,7 +30,8 @@ from aiops_admin.wire import (
     TenantFigures,
     TenantLine,
 )
-from aiops_admin.wire_doors import RotatedSecret
+from aiops_admin.wire_doors import Connection as DoorConnection
+from aiops_admin.wire_doors import Endpoint, Explanation, RotatedSecret, SecretVersion
 from aiops_host.data.figures import ConnectionStatus
 
 NOW = datetime(2026, 11, 2, 8, 30, tzinfo=UTC)
@@ -203,6 +204,27 @@ def test_every_state_of_a_connection_has_words() -> None:
     """No status the host answers is shown by its raw name, and only one that works is green."""
     assert set(words.CONNECTIONS) == set(get_args(ConnectionStatus))
     assert [status for status, (_, tone, _) in words.CONNECTIONS.items() if tone == "success"] == ["ok"]
+
+
+def test_a_secret_s_last_use_is_told_as_far_as_it_is_known() -> None:
+    """It is written down while there is another: what is older than the newest secret tells nothing of the time since."""
+
+    def used(*last: datetime | None) -> list[Any]:
+        secrets = tuple(
+            SecretVersion(version=number, current=number == len(last), created_at=NOW, last_used_at=moment)
+            for number, moment in sorted(enumerate(last, 1), reverse=True)
+        )
+        tree = connection_sheet(
+            DoorConnection(id=ID, name="Desk", ticketing_tool="jira", state="active", created_at=NOW),
+            Explanation(endpoint=Endpoint(id="e", webhook_url="/w", secrets=secrets), summary="s"),
+            may_manage=False,
+        )
+        return [cell["c"][0] for cell in elements(tree, "td") if cell["a"]["data-label"] == "Last used"]
+
+    early, late = NOW - timedelta(days=1), NOW + timedelta(days=1)
+    assert used(late) == ["Not kept for the only one"]
+    assert used(early, None) == ["Not yet", "Not since 2 was made"]
+    assert [used(late, late)[n]["a"]["datetime"] for n in (0, 1)] == [late.isoformat()] * 2
 
 
 def test_a_silent_installation_tells_how_to_start_a_worker() -> None:

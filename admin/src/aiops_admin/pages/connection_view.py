@@ -160,7 +160,7 @@ def _secrets(secrets: tuple[SecretVersion, ...]) -> Node:
                     f"{one.version}{' (newest)' if one.current else ''}",
                     when(one.created_at),
                     when(one.expires_at, show="exact"),
-                    when(one.last_used_at),
+                    _used(secrets, one),
                 ),
             ),
             key=str(one.version),
@@ -168,6 +168,15 @@ def _secrets(secrets: tuple[SecretVersion, ...]) -> Node:
         for one in secrets
     ]
     return table("Webhook secrets, newest first", SECRET_COLUMNS, rows, "secrets")
+
+
+def _used(secrets: tuple[SecretVersion, ...], one: SecretVersion) -> Node:
+    """Return when a secret was last used, as far as the host writes that down: while there is another."""
+    if len(secrets) == 1:
+        return "Not kept for the only one"
+    if one.last_used_at and (one.current or one.last_used_at >= secrets[0].created_at):
+        return when(one.last_used_at)
+    return "Not yet" if one.current else f"Not since {secrets[0].version} was made"
 
 
 def _refusal(one: Refusal) -> Node:

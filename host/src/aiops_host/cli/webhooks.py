@@ -17,7 +17,7 @@ from aiops_host.settings import read_settings
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from aiops_host.data.endpoints import EndpointView
+    from aiops_host.data.endpoints import EndpointView, SecretView
     from aiops_host.data.session import Database
     from aiops_host.trust.doors import Doorkeeper, RotatedSecret
     from aiops_host.trust.refusals import ExplainedRefusal, Explanation
@@ -176,11 +176,21 @@ def _print(endpoint: EndpointView, as_json: bool) -> None:
             "newest" if s.current else "replaced",
             f"{s.created_at:{TIME}}",
             f"{s.expires_at:{TIME}}" if s.expires_at else "-",
-            f"{s.last_used_at:{TIME}}" if s.last_used_at else "-",
+            _used(endpoint, s),
         )
         for s in endpoint.secrets
     ]
     print_table(rows, ("SECRET", "STATE", "MADE (UTC)", "VALID UNTIL", "LAST USED"))
+
+
+def _used(endpoint: EndpointView, secret: SecretView) -> str:
+    """Return when a secret was last used, as far as that is written down: while there is another."""
+    newest = endpoint.secrets[0]
+    if len(endpoint.secrets) == 1:
+        return "not kept for the only one"
+    if secret.last_used_at and (secret.current or secret.last_used_at >= newest.created_at):
+        return f"{secret.last_used_at:{TIME}}"
+    return "not yet" if secret.current else f"not since {newest.version} was made"
 
 
 def _refusal(one: ExplainedRefusal) -> str:
