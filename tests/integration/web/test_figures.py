@@ -10,7 +10,8 @@ from tests.integration.web.conftest import Door, Staff
 from tests.support.databases import DatabaseUrls, TwoTenants, execute_as_superuser
 from tests.support.postbox import webhook_body
 
-from aiops_host.data import workers
+from aiops_host.data import probes, workers
+from aiops_host.data.connections import PROBE
 from aiops_host.data.session import Database
 from aiops_host.data.workers import Beat
 
@@ -263,6 +264,37 @@ async def test_a_connection_says_why_it_is_paused_or_waits(
         await con.execute("update connection set state = 'paused', state_reason = '401: the token is not valid'")
     paused = await health_of(http, staff.reader_a)
     assert (paused["status"], paused["reason"]) == ("paused", "401: the token is not valid")
+
+
+@pytest.mark.parametrize("account", [None, "bot"])
+async def test_a_connection_whose_test_failed_says_what_it_said(
+    http: httpx.AsyncClient, staff: Staff, door: Door, opened: Database, *, account: str | None
+) -> None:
+    """A refused test is no "not tried yet", and no "works" either; later work that ends well or another test ends that."""
+    where = (door.tenant.tenant_id, str(door.connection.connection_id))
+
+    async def tested(state: str, result: str) -> None:
+        async with opened.tenant(door.tenant.tenant_id) as con:
+            probe_id = await probes.ask(con, where[0], PROBE, where[1])
+            await con.execute(
+                "update probe set state = $2, result = $3, finished_at = clock_timestamp() where probe_id = $1",
+                *(probe_id, state, result),
+            )
+
+    async def shown() -> tuple[str, str | None]:
+        found = await health_of(http, staff.reader_a)
+        return found["status"], found["reason"]
+
+    async with opened.tenant(door.tenant.tenant_id) as con:
+        await con.execute("update connection set account_id = $1", account)
+    await tested("failed", "401: the token is not valid")
+    assert await shown() == ("failing", "401: the token is not valid")
+    await tested("ok", "Connected as bot.")
+    assert await shown() == ("ok", None)
+    await tested("failed", "It did not answer.")
+    assert await shown() == ("failing", "It did not answer.")
+    await delivered(opened, door, state="done", finished_at=datetime.now(UTC) + timedelta(seconds=5))
+    assert await shown() == ("ok", None)
 
 
 async def test_a_connection_fails_while_its_work_does(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from aiops_host.data.connections import PROBE
 from aiops_host.data.session import Database
 
 WINDOW_HOURS = 24
@@ -78,10 +79,18 @@ select (select count(*) from asked where state = 'done' or {_TROUBLED})::int as 
 
 # Each leaves a trace of a call that succeeded: who we are there, an import, a note, or work that ended well.
 _REACHED = """(
-    c.account_id is not null
+    c.account_id is not null or x.state = 'ok'
     or exists (select from history_import i where i.connection_id = c.connection_id and i.tickets > 0)
     or exists (select from effect e where e.tenant_id = c.tenant_id and e.connection_id = c.connection_id)
     or exists (select from recent r where r.connection_id = c.connection_id and r.state = 'done' and r.action <> 'none')
+)"""
+
+_TEST_FAILED = """(
+    x.state = 'failed'
+    and not exists (select from recent r where r.connection_id = c.connection_id and r.state = 'done'
+                    and r.action <> 'none' and r.finished_at > x.finished_at)
+    and not exists (select from history_import i where i.connection_id = c.connection_id
+                    and i.finished_at > x.finished_at)
 )"""
 
 _CONNECTIONS = f"""
@@ -94,15 +103,20 @@ open_trouble as (
 last_end as (
     select distinct on (connection_id) connection_id, state, reason from recent
     where action = 'run' and (state = 'done' or {_TROUBLED}) order by connection_id, finished_at desc
+),
+last_test as (
+    select distinct on (target) target, state, result, finished_at from probe
+    where kind = '{PROBE}' and state in ('ok', 'failed') order by target, asked_at desc
 )
 select c.connection_id as id, c.name, c.ticketing_tool,
        case when c.state = 'paused' then 'paused'
             when c.wait_until > clock_timestamp() then 'waiting'
-            when t.reason is not null or l.state in ('dead', 'parked') then 'failing'
+            when t.reason is not null or l.state in ('dead', 'parked') or {_TEST_FAILED} then 'failing'
             when {_REACHED} then 'ok'
             else 'untried' end as status,
        case when c.state = 'paused' then c.state_reason
-            else coalesce(t.reason, case when l.state in ('dead', 'parked') then l.reason end) end as reason,
+            else coalesce(t.reason, case when l.state in ('dead', 'parked') then l.reason end,
+                          case when {_TEST_FAILED} then x.result end) end as reason,
        case when c.wait_until > clock_timestamp() then c.wait_until end as wait_until,
        (select max(r.received_at) from recent r where r.connection_id = c.connection_id) as last_webhook_at,
        (select max(e.confirmed_at) from recent r join effect e
@@ -115,6 +129,7 @@ left join lateral (
     select o.reason from open_trouble o where o.connection_id = c.connection_id order by o.due_at desc limit 1
 ) t on true
 left join last_end l on l.connection_id = c.connection_id
+left join last_test x on x.target = c.connection_id::text
 where c.state <> 'deleted'
 order by c.name
 """  # noqa: S608 - constants
