@@ -50,6 +50,7 @@ def test_a_ticketing_tool_is_connected_by_its_form(dashboard: Dashboard, page: P
     page.get_by_role("button", name="Connect", exact=True).click()
     wrong = page.get_by_role("dialog", name="Connect Jira").get_by_role("alert")
     expect(wrong.last).to_contain_text("Must begin with http:// or https://")
+    expect(wrong.first).to_contain_text("Address: must begin with http:// or https://")
     page.get_by_role("button", name="Cancel").click()
     secret = connect(page, name)
     assert len(secret) >= 40
@@ -103,7 +104,7 @@ def test_a_connection_is_looked_after(dashboard: Dashboard, page: Page, admin: s
     changing = page.get_by_role("dialog", name=f"Change {name}")
     changing.get_by_label("Address (needed)").fill("https://elsewhere.example")
     changing.get_by_role("button", name="Save").click()
-    expect(changing.get_by_role("alert").first).to_contain_text("give it again")
+    expect(changing.get_by_role("alert").first).to_contain_text("API token: give it again")
     changing.get_by_label("API token").fill("another token")
     changing.get_by_role("button", name="Save").click()
     expect(changing).to_have_count(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -200,18 +201,28 @@ FIELDS = {
     "endpoint": "Address of your resource",
     "overlap_hours": "Hours a replaced webhook secret stays valid",
     "new": "New password",
+    "link_hosts": "Hosts notes may link to",
+    "networks": "Networks that may post",
 }
 """What forms call the fields of the API, where that is not its name."""
+ENTRY = re.compile(r"\.\d+$")
+"""How the name of a field goes on that is one of a list."""
 
 
-def field_of(name: str) -> str:
-    """Return what people call a field of the API."""
-    return FIELDS.get(name, name.replace("_", " ").capitalize())
+def field_of(name: str, titles: Mapping[str, str] = FIELDS) -> str:
+    """Return what people call a field of the API; ``networks.0`` is called as its list is."""
+    name = ENTRY.sub("", name)
+    return titles.get(name) or FIELDS.get(name) or name.replace("_", " ").capitalize()
 
 
-def refusal_of(fields: Mapping[str, str]) -> str:
-    """Return what is wrong with fields as sentences; one that is a sentence of its own needs no name in front."""
-    return " ".join(text if text[:1].isupper() else f"{field_of(name)}: {text}" for name, text in fields.items())
+def refusal_of(fields: Mapping[str, str], titles: Mapping[str, str] = FIELDS) -> str:
+    """Return what is wrong with fields as sentences; one that is a sentence of its own needs no name in front.
+
+    ``titles`` are what the form that was sent calls its fields, where the API does not tell.
+    """
+    return " ".join(
+        text if text[:1].isupper() else f"{field_of(name, titles)}: {text}" for name, text in fields.items()
+    )
 
 
 def step_of(name: str) -> str:

@@ -3,8 +3,10 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
+import pytest
 from msgspec import Meta
 
+from aiops_admin import words
 from aiops_admin.pages.forms import Field, changes_of, entered, fields_of, form_fields, values_of
 from aiops_core import PluginConfig, Secret
 from aiops_core.config import config_schema
@@ -96,6 +98,20 @@ def test_a_form_shows_no_secret_and_names_what_is_wrong() -> None:
     assert "'value': 'key'" in text  # what the configuration leaves out stands there as its default
     assert "'open': ''" in text  # what is wrong is not folded away
     assert "'open'" not in str(form_fields(FIELDS, {}, now))
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("base_url", "Address: is wrong."),
+        ("link_hosts", "Hosts notes may link to: is wrong."),
+        ("networks.0", "Networks that may post: is wrong."),
+        ("other_field", "Other field: is wrong."),
+    ],
+)
+def test_a_refusal_calls_a_field_as_its_form_does(field: str, said: str) -> None:
+    """The title of the ticketing tool's schema, else the form's own label; one of a list is called as the list is."""
+    assert words.refusal_of({field: "is wrong."}, {"base_url": "Address"}) == said
 
 
 def test_what_the_browser_sends_may_be_anything() -> None:

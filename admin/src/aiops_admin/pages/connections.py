@@ -10,6 +10,7 @@ from uuid import UUID
 import panel as pn
 from panel_material_ui.template.base import Page
 
+from aiops_admin import words
 from aiops_admin.client import ApiError
 from aiops_admin.doors import Doors
 from aiops_admin.pages import connection_view as views
@@ -210,6 +211,13 @@ class ConnectionsPage(DialogPage):
         tool = next(t for t in self._known.tools if t.name == opened.ticketing_tool)
         return changes_of(fields_of(tool.schema), given, opened.config)
 
+    def _titles(self, question: str) -> dict[str, str]:
+        """Return what the form calls the fields of the ticketing tool it asks about."""
+        known = self._known
+        opened = known.connection.ticketing_tool if known.connection else ""
+        tool = known.tool if question == "create" else next((t for t in known.tools if t.name == opened), None)
+        return {field.path: field.title for field in fields_of(tool.schema)} if tool else {}
+
     async def _done(self, call: Callable[[], Awaitable[Any]], action: str) -> bool:
         """Return whether the host did it; if not, the question says why."""
         question = {"networks-now": "networks", "delete-now": "delete", "config": "change"}.get(action, "")
@@ -225,8 +233,8 @@ class ConnectionsPage(DialogPage):
             return await self.frame.ask(call)
         except ApiError as error:
             if question:
-                told = None if error.fields else str(error)
-                await self._question(Asked(what=question, refusal=told or str(error), wrong=error.fields))
+                told = words.refusal_of(error.fields, self._titles(question)) or str(error)
+                await self._question(Asked(what=question, refusal=told, wrong=error.fields))
             else:
                 self.frame.warn(str(error))
             return None
