@@ -176,11 +176,18 @@ def test_an_empty_list_tells_where_webhooks_go(dashboard: Dashboard, page: Page)
 
 
 def test_a_tenant_without_connection_is_told_how_to_get_one(dashboard: Dashboard, page: Page) -> None:
-    """The command that makes a connection is named."""
-    _, email = add_tenant(dashboard, connected=False)
+    """Its administrator is led to the page that makes one, a technician told who does; neither needs a shell."""
+    slug, email = add_tenant(dashboard, connected=False)
     opened(page, dashboard, email)
     expect(page.get_by_role("heading", name="No connection yet")).to_be_visible()
-    expect(page.get_by_text("aiops connections create --help")).to_be_visible()
+    expect(page.get_by_text("Its administrator makes one on the page Connections.")).to_be_visible()
+    expect(page.get_by_role("link", name="Connect a ticketing tool")).to_have_count(0)
+    page.get_by_role("button", name="Log out").click()
+    admin = f"a{slug}@msp.example"
+    dashboard.add_person(admin, slug, "tenant-admin")
+    opened(page, dashboard, admin)
+    page.get_by_role("link", name="Connect a ticketing tool").click()
+    expect(page.get_by_role("button", name="Connect a ticketing tool …")).to_be_visible()
 
 
 def test_older_deliveries_are_a_page_away(dashboard: Dashboard, page: Page) -> None:

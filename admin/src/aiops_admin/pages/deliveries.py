@@ -133,6 +133,7 @@ class DeliveriesPage(ListPage):
                     live=not self.frame.away,
                     connections=self._connections,
                     webhook_base=self.frame.parts.settings.webhook_base,
+                    connect=self.frame.link("/connections") if self.frame.may_manage else None,
                     link=lambda delivery_id: self.address(delivery=delivery_id),
                 )
             )

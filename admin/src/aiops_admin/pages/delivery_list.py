@@ -17,10 +17,14 @@ CAPTION = "Webhooks received from the ticketing tools, newest first"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing(shared.Listing[Delivery]):
-    """What the list shows; without any delivery, the addresses of its ``connections``."""
+    """What the list shows; without any delivery, the addresses of its ``connections``.
+
+    ``connect`` is where the person may make one, ``None`` for who may not.
+    """
 
     connections: tuple[Connection, ...] | None
     webhook_base: str
+    connect: str | None = None
 
 
 def delivery_list(listing: Listing) -> Node:
@@ -58,12 +62,19 @@ def _nothing(listing: Listing) -> Node:
     if not listing.first:
         return empty("No older deliveries", "You have reached the first webhook.", pager(first=False, older=False))
     if not listing.connections:
-        text = "This tenant has no connection to a ticketing tool yet. Its administrator makes one under Connections, or by"
-        return empty("No connection yet", text, h("pre", "aiops connections create --help"))
+        return _unconnected(listing.connect)
     text = "As soon as a ticketing tool sends its first webhook it appears here. Enter this address in its webhook settings:"
     return empty(
         "Waiting for the first webhook", text, *(_webhook(c, listing.webhook_base) for c in listing.connections)
     )
+
+
+def _unconnected(connect: str | None) -> Node:
+    text = "This tenant has no connection to a ticketing tool yet."
+    if connect is None:
+        return empty("No connection yet", f"{text} Its administrator makes one on the page Connections.")
+    link = h("p", h("a", "Connect a ticketing tool", href=connect, class_="button"))
+    return empty("No connection yet", f"{text} Webhooks appear here once it has one.", link)
 
 
 def _webhook(connection: Connection, base: str) -> Node | None:

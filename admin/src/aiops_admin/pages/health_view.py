@@ -163,8 +163,8 @@ def _tenant_row(tenant: TenantLine) -> Node:
 
 def _connections(seen: Seen) -> Node:
     if not seen.connections:
-        text = "This tenant has no connection to a ticketing tool yet. Its administrator makes one under Connections, or by "
-        return h("p", text, h("code", "aiops connections create --help"), ".", class_="notice tone-neutral")
+        text = "This tenant has no connection to a ticketing tool yet. Its administrator makes one on the page Connections."
+        return h("p", text, class_="notice tone-neutral")
     rows = [_connection(connection, may_manage=seen.may_manage) for connection in seen.connections]
     return table("Connections to ticketing tools by name", CONNECTION_COLUMNS, rows, "connections")
 
