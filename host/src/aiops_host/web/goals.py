@@ -75,8 +75,9 @@ def success_rate(posted: int, ended: int) -> Figure:
 
 
 def latency(seconds: float | None) -> Figure:
-    """Return the time from webhook to note that 95 of 100 notes stay within."""
-    detail = "95 of 100 notes were on their tickets within this time." if seconds is not None else "No note yet."
+    """Return the time from webhook to note that 95 of 100 notes stay within, estimated from those there are."""
+    at_this_pace = "At this pace 95 of 100 notes are on their tickets within this time."
+    detail = at_this_pace if seconds is not None else "No note yet."
     return _figure("latency-p95", seconds, "seconds", "at-most", LATENCY_GOAL_SECONDS, detail=detail)
 
 
