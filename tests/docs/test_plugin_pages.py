@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tomllib
 from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 from tests.docs.pages import PLUGINS, blocks
+from uv import find_uv_bin
 
 from aiops_core import AiopsError, errors, load_plugins
 
@@ -29,12 +29,23 @@ filterwarnings = ["error"]
 
 
 def written(page: str, folder: Path) -> list[str]:
-    """Write the page's modules under the names in their first lines; return these."""
+    """Write the page's files under the names in their first lines; return these."""
+    text = (PLUGINS / page).read_text()
     names: list[str] = []
-    for code in blocks((PLUGINS / page).read_text()):
+    for code in blocks(text) + blocks(text, "toml"):
         names.append(code.partition("\n")[0].removeprefix("# "))
         (folder / names[-1]).write_text(code)
     return names
+
+
+def installing(folder: Path, target: Path) -> list[str]:
+    """Return the command of the page on installing that needs no index, for the folder and into the target."""
+    shown = (PLUGINS / "installing.md").read_text()
+    (line,) = [line for block in blocks(shown, "sh") for line in block.splitlines() if "--no-deps" in line]
+    words = {".venv/bin/uv": find_uv_bin(), ".venv/bin/python": sys.executable, "~/acme-runbooks": str(folder)}
+    command = [words.pop(word, word) for word in line.split()]
+    assert not words
+    return [*command, "--offline", "--target", str(target)]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -47,21 +58,21 @@ def test_page_has_plugin_and_test(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_plugin_loads_as_installed(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Installed under the page's entry point, the plugin loads and contributes what the page says."""
-    module = written(page, tmp_path)[0].removesuffix(".py")
-    (project,) = (tomllib.loads(block) for block in blocks((PLUGINS / page).read_text(), "toml"))
-    info = tmp_path / "example-0.dist-info"
-    info.mkdir()
-    name, version = project["project"]["name"], project["project"]["version"]
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    points = project["project"]["entry-points"]["aiops"]
-    (info / "entry_points.txt").write_text("[aiops]\n" + "".join(f"{k} = {v}\n" for k, v in points.items()))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    (record,) = load_plugins(found=distributions(path=[str(tmp_path)])).records
+    """Built and installed from the page's files alone, the plugin loads and contributes what the page says."""
+    folder, site = tmp_path / "project", tmp_path / "site"
+    folder.mkdir()
+    module = written(page, folder)[0].removesuffix(".py")
+    command = installing(folder, site)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    monkeypatch.syspath_prepend(str(site))
+    (installed,) = distributions(path=[str(site)])
+    (record,) = load_plugins(found=[installed]).records
     monkeypatch.delitem(sys.modules, module, raising=False)
     assert record.error is None
     assert record.contributes == (PAGES[page],)
-    assert project["project"]["dependencies"] == ["aiops-core>=1,<2"]
+    assert installed.requires == ["aiops-core<2,>=1"]
+    assert {file.name for file in installed.files or () if file.suffix == ".py"} == {f"{module}.py"}
 
 
 @pytest.mark.parametrize("page", PAGES)
