@@ -20,12 +20,6 @@ PAGES = {
     "llm-backends.md": "LLM backend acme-llm",
     "agents.md": "agent listing",
 }
-CONFIGURATION = """
-[pytest]
-asyncio_mode = "auto"
-asyncio_default_fixture_loop_scope = "function"
-filterwarnings = ["error"]
-"""
 
 
 def written(page: str, folder: Path) -> list[str]:
@@ -77,10 +71,9 @@ def test_plugin_loads_as_installed(page: str, tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("page", PAGES)
 def test_plugin_passes_its_test(page: str, tmp_path: Path) -> None:
-    """The test shown on the page runs in a folder of its own and passes, with nothing skipped."""
+    """In a folder with the page's files and nothing else, its test passes with nothing skipped and no warning."""
     written(page, tmp_path)
-    (tmp_path / "pytest.toml").write_text(CONFIGURATION)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "."]
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:randomly", "-p", "no:cacheprovider", "."]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert re.search(r"\d+ passed in", result.stdout)
