@@ -8,11 +8,12 @@ import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.docs.pages import PLUGINS, blocks
 from uv import find_uv_bin
 
-from aiops_core import AiopsError, errors, load_plugins
+from aiops_core import AiopsError, Evidence, errors, load_plugins
 
 PAGES = {
     "ticketing-tools.md": "ticketing tool acme",
@@ -87,6 +88,13 @@ def test_named_errors_exist(page: str) -> None:
     assert named
     for name in named:
         assert issubclass(getattr(errors, name), AiopsError)
+
+
+def test_page_names_what_evidence_needs() -> None:
+    """The page of tools names every field of Evidence that has no default."""
+    (line,) = re.findall(r"^- Each `Evidence` has(.*?);", (PLUGINS / "tools.md").read_text(), re.M | re.S)
+    needed = {field.name for field in msgspec.structs.fields(Evidence) if field.required}
+    assert needed == set(re.findall(r"`(\w+)`", line)) - {"article"}
 
 
 def test_links_between_pages_lead_somewhere() -> None:

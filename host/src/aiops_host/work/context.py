@@ -55,8 +55,11 @@ class BoundTool:
         """
         try:
             return self.tool.args_for(ticket)
-        except Exception as error:  # isolation: a tool's bug costs its own evidence only
+        except AiopsError as error:
             raise ToolFailed(explain(error)) from error
+        except Exception as error:  # isolation: a tool's bug costs its own evidence only
+            self.log.warning("tool %s failed: %s", self.name, explain(error))
+            raise ToolFailed(f"failed ({type(error).__name__})") from error
 
     async def invoke(self, args: Any, *, timeout: float) -> ToolResult:
         """Call the tool for at most ``timeout`` seconds.
