@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions
-from typing import Literal
+from typing import Literal, get_args
 
+import msgspec
 import pluggy
 
 from aiops_core import hookspecs
@@ -17,6 +18,7 @@ from aiops_core.agents import RunFinished
 from aiops_core.errors import AiopsError, PluginConflict
 from aiops_core.registry import Registry
 from aiops_core.specs import AgentSpec, CommandSpec, KeyProviderSpec, LLMBackendSpec, Spec, TicketingToolSpec, ToolSpec
+from aiops_core.tools import ToolEffect
 
 log = logging.getLogger(__name__)
 
@@ -247,7 +249,28 @@ def _materialise(result: object, hook: str, spec_type: type[Spec]) -> list[Spec]
         name: object = spec.name
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise TypeError(f"{hook}: {name!r} is not a name; use letters, digits, '-', '_' and '.'")
+        if misfit := _misfit(spec):
+            raise TypeError(f"{hook}: {spec.kind} {name!r} has {misfit}")
     return specs
+
+
+def _misfit(spec: Spec) -> str | None:
+    """Return what of a record can never work, and what to give instead."""
+    if not isinstance(spec, CommandSpec):
+        factory: object = spec.factory
+        if not callable(factory):
+            return f"the factory {factory!r}; give the class, or a function that takes configuration and services"
+    if not isinstance(spec, ToolSpec):
+        return None
+    args: object = spec.args
+    description: object = spec.description
+    if not (isinstance(args, type) and issubclass(args, msgspec.Struct)):
+        return f"the args {args!r}; give a class that inherits from msgspec.Struct"
+    if not isinstance(description, str) or not description.strip():
+        return "no description; say what the tool finds, for the person and the model that choose it"
+    if spec.effect not in get_args(ToolEffect):
+        return f"the effect {spec.effect!r}; give {' or '.join(map(repr, get_args(ToolEffect)))}"
+    return None
 
 
 def _refuse_coroutine(result: object, hook: str) -> None:

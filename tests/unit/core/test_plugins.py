@@ -18,6 +18,10 @@ def aiops_register_llm_backends():
     yield LLMBackendSpec(name="NAME", title="Good", factory=lambda config, services: ScriptedBackend())
 """
 SPEC = 'LLMBackendSpec(name="bad", title="Bad", factory=ScriptedBackend)'
+TOOL = (
+    "import msgspec\n@hookimpl\ndef aiops_register_tools(): yield ToolSpec(**{'name': 'bad', 'title': 'Bad', 'description': 'Bad.',"
+    "'args': msgspec.Struct, 'factory': ScriptedBackend} | CHANGE)"
+)
 BAD = {
     "raises at import": ("raise RuntimeError('no driver')", "RuntimeError: no driver"),
     "exits at import": ("sys.exit(3)", "SystemExit: 3"),
@@ -48,6 +52,10 @@ BAD = {
         f"@hookimpl\ndef aiops_register_llm_backends(): return [{SPEC.replace('bad', '../x')}]",
         "'../x'",
     ),
+    "factory is nothing to call": (
+        f"@hookimpl\ndef aiops_register_llm_backends(): yield {SPEC.replace('ScriptedBackend', repr('acme.Llm'))}",
+        "aiops_register_llm_backends: LLM backend 'bad' has the factory 'acme.Llm'; give the class",
+    ),
     "name is no text": (
         f"@hookimpl\ndef aiops_register_llm_backends(): return [{SPEC.replace(chr(34) + 'bad' + chr(34), '5')}]",
         "5",
@@ -56,6 +64,18 @@ BAD = {
         f"@hookimpl\ndef aiops_register_llm_backends(): return [{SPEC}, {SPEC}]",
         "LLM backend 'bad' comes from both",
     ),
+}
+BAD |= {
+    f"tool with {change}": (TOOL.replace("CHANGE", change), f"aiops_register_tools: tool 'bad' has {message}")
+    for change, message in {
+        "{'factory': None}": "the factory None; give the class",
+        "{'effect': 'delete'}": "the effect 'delete'; give 'read' or 'write'",
+        "{'effect': ['read']}": "the effect ['read']; give 'read' or 'write'",
+        "{'args': dict}": "the args <class 'dict'>; give a class that inherits from msgspec.Struct",
+        "{'args': None}": "the args None; give a class",
+        "{'description': ' '}": "no description; say what the tool finds",
+        "{'description': None}": "no description; say what the tool finds",
+    }.items()
 }
 EVENT = RunFinished(
     tenant_id="t",
@@ -109,6 +129,13 @@ def test_bad_plugin_is_a_fact_beside_working_ones(case: str, site: Site) -> None
     assert sorted(manager.registry.llm_backends) == ["first", "last"]
     assert not manager.registry.tools
     assert manager.notify_run_finished(EVENT) == ()
+
+
+def test_sound_tool_is_loaded(site: Site) -> None:
+    """A tool whose record fits is contributed, one that writes too."""
+    site.install("sound", TOOL.replace("CHANGE", "{'effect': 'write'}"))
+    (record,) = load_plugins(found=site.found).records
+    assert (record.error, record.contributes) == (None, ("tool bad",))
 
 
 def test_missing_module_is_a_failed_plugin(site: Site) -> None:
