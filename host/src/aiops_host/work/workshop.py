@@ -7,6 +7,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from aiops_host.trust.egress import GuardedHttp
 from aiops_host.trust.vault import Vault
 from aiops_host.work.backends import BackendMaker, Backends
 from aiops_host.work.services import PluginServices, TenantAssets, TenantHistory, TenantKnowledge
+from aiops_host.work.tools import started
 
 log = logging.getLogger(__name__)
 
@@ -183,12 +185,11 @@ class Workshop:
         for name, spec in self.plugins.registry.tools.items():
             if name in disabled or (name not in configs and spec.config is not NoConfig):
                 continue
-            try:
-                config = configs.get(name) or load_config(spec.config, {})
-                made[name] = (spec, spec.factory(config, self._services(tenant_id, name)))
-            except Exception as error:  # isolation: a tool that does not start is missing, the others work
-                log.warning("tool %s does not start: %s", name, explain(error))
+            made[name] = started(spec, partial(self._make_tool, tenant_id, spec, configs.get(name)))
         return made
+
+    def _make_tool(self, tenant_id: UUID, spec: ToolSpec, config: PluginConfig | None) -> object:
+        return spec.factory(config or load_config(spec.config, {}), self._services(tenant_id, spec.name))
 
     async def _configs(self, tenant_id: UUID, kind: stored.SettingKind) -> dict[str, PluginConfig]:
         loaded = await load_settings(self.database, self._reader, self.plugins.registry, tenant_id, kind)
