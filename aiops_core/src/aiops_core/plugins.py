@@ -32,6 +32,9 @@ CONTRIBUTIONS: dict[str, type[Spec]] = {
 }
 """Contribution hooks and the record each returns, in call order."""
 
+OBSERVER = "aiops_on_run_finished"
+"""The one other hook."""
+
 MAX_EXPLANATION = 500
 """Characters of an error's message that are kept."""
 
@@ -132,8 +135,8 @@ class PluginManager:
             if record.status != "loaded":
                 continue
             try:
-                for result in self._only(name, "aiops_on_run_finished")(event=event):
-                    _refuse_coroutine(result, "aiops_on_run_finished")
+                for result in self._only(name, OBSERVER)(event=event):
+                    _refuse_coroutine(result, OBSERVER)
             except (Exception, SystemExit) as error:  # isolation: an observer's failure is its own
                 log.warning("plugin %s failed on aiops_on_run_finished: %s", name, explain(error))
                 failures.append((name, explain(error)))
@@ -144,7 +147,7 @@ class PluginManager:
         if plugin is None:
             raise TypeError("the entry point must name a module or an object with hook implementations, not None")
         self._pluggy.register(plugin, name=name)
-        self._pluggy.check_pending()
+        self._refuse_unknown_hooks()
         specs: list[Spec] = []
         for hook, spec_type in CONTRIBUTIONS.items():
             caller = self._only(name, hook)
@@ -155,6 +158,13 @@ class PluginManager:
                 specs += _materialise(result, hook, spec_type)
         Registry((name, spec) for spec in specs)
         return specs
+
+    def _refuse_unknown_hooks(self) -> None:
+        try:
+            self._pluggy.check_pending()
+        except pluggy.PluginValidationError as error:
+            wrong = str(error).partition(" in plugin ")[0]
+            raise TypeError(f"{wrong}; the hooks are {', '.join(CONTRIBUTIONS)} and {OBSERVER}") from error
 
     def _only(self, name: str, hook: str) -> pluggy.HookCaller:
         others = [plugin for other, plugin in self._pluggy.list_name_plugin() if other != name]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import re
 import sys
 import warnings
 
 import pytest
 from tests.unit.core.conftest import Site
 
-from aiops_core import PluginConflict, PluginManager, RunFinished, load_plugins
+from aiops_core import PluginConflict, PluginManager, RunFinished, hookspecs, load_plugins
 from aiops_core.plugins import MAX_EXPLANATION, explain
 
 GOOD = """
@@ -31,7 +32,10 @@ BAD = {
         "class Mute(Exception):\n    def __str__(self): raise ValueError\nraise Mute()",
         "Mute",
     ),
-    "unknown hook": ("@hookimpl\ndef aiops_register_toolz(): return []", "aiops_register_toolz"),
+    "unknown hook": (
+        "@hookimpl\ndef aiops_register_toolz(): return []",
+        "TypeError: unknown hook 'aiops_register_toolz'; the hooks are aiops_register_ticketing_tools, ",
+    ),
     "wrong argument name": ("@hookimpl\ndef aiops_on_run_finished(evnt): pass", "evnt"),
     "lazy generator raises": (
         f"@hookimpl\ndef aiops_register_llm_backends():\n    yield {SPEC}\n    raise KeyError('late')",
@@ -129,6 +133,14 @@ def test_bad_plugin_is_a_fact_beside_working_ones(case: str, site: Site) -> None
     assert sorted(manager.registry.llm_backends) == ["first", "last"]
     assert not manager.registry.tools
     assert manager.notify_run_finished(EVENT) == ()
+
+
+def test_unknown_hook_is_answered_with_all_there_are(site: Site) -> None:
+    """The error names every hook of the contract."""
+    site.install("bad", BAD["unknown hook"][0])
+    (record,) = load_plugins(found=site.found).records
+    known = {name for name, hook in vars(hookspecs).items() if hasattr(hook, "aiops_spec")}
+    assert set(re.findall(r"aiops_\w+", record.error or "")) == {*known, "aiops_register_toolz"}
 
 
 def test_sound_tool_is_loaded(site: Site) -> None:

@@ -12,7 +12,7 @@ import click
 from aiops_core.errors import AiopsError, ConfigInvalid, PluginConflict
 from aiops_core.plugins import PluginManager, explain, load_plugins
 from aiops_core.specs import CommandSpec
-from aiops_host.cli.program import EXIT_MISUSE, EXIT_PROBLEM
+from aiops_host.cli.program import EXIT_MISUSE, EXIT_PROBLEM, each_warning_once
 from aiops_host.settings import Settings, read_settings
 
 
@@ -81,6 +81,11 @@ def _blocked() -> frozenset[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``aiops`` with the arguments; return 0 for ok, 1 for a problem found, 2 for misuse or a refused start."""
+    with each_warning_once():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     try:
         plugins = load_plugins(blocked=_blocked())
         _ = plugins.registry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -54,6 +55,30 @@ def run(command: click.Command, argv: Sequence[str], name: str) -> int:
     except AiopsError as error:
         click.echo(f"aiops {name}: {explain(error)}", err=True)
         return EXIT_MISUSE if _is_refusal(error) else EXIT_PROBLEM
+
+
+@contextmanager
+def each_warning_once() -> Iterator[None]:
+    """Print a log line that was printed already no second time, as long as no log is set up.
+
+    The program loads the plugins to find its commands, and many a command loads them again: a failed one is told once.
+    """
+    printed: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        known = len(printed)
+        printed.add(record.getMessage())
+        return len(printed) > known
+
+    printer = logging.lastResort
+    if printer is None:
+        yield
+        return
+    printer.addFilter(is_new)
+    try:
+        yield
+    finally:
+        printer.removeFilter(is_new)
 
 
 class NothingDeleted(AiopsError):
