@@ -13,7 +13,7 @@ import pytest
 from tests.docs.pages import PLUGINS, blocks
 from uv import find_uv_bin
 
-from aiops_core import AiopsError, Evidence, errors, load_plugins
+from aiops_core import AiopsError, Evidence, RunBudget, errors, load_plugins
 
 PAGES = {
     "ticketing-tools.md": "ticketing tool acme",
@@ -95,6 +95,11 @@ def test_page_names_what_evidence_needs() -> None:
     (line,) = re.findall(r"^- Each `Evidence` has(.*?);", (PLUGINS / "tools.md").read_text(), re.M | re.S)
     needed = {field.name for field in msgspec.structs.fields(Evidence) if field.required}
     assert needed == set(re.findall(r"`(\w+)`", line)) - {"article"}
+
+
+def test_page_names_the_time_out_of_tools() -> None:
+    """The page of tools says how long a call may take."""
+    assert f" gives each call {RunBudget().tool_seconds:g} seconds" in (PLUGINS / "tools.md").read_text()
 
 
 def test_links_between_pages_lead_somewhere() -> None:
