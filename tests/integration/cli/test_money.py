@@ -166,14 +166,19 @@ def test_backends_are_listed_after_the_keys_in_use(aiops: Aiops, key: Path) -> N
 @pytest.mark.parametrize(
     ("address", "listed", "said"),
     [
-        ("https://10.2.3.4/v1", "10.0.0.0/16", "as AIOPS_EGRESS_PRIVATE=10.2.3.4/32 does"),
+        (
+            "https://10.2.3.4/v1",
+            "10.0.0.0/16",
+            "allow it with AIOPS_EGRESS_PRIVATE=10.2.3.4/32. Workers do not ask there before that.",
+        ),
         ("https://localhost/v1", "", "localhost is at "),
         ("https://10.2.3.4/v1", "10.0.0.0/8", ""),
         ("https://nosuch.invalid/v1", "", ""),
         ("https://8.8.8.8/v1", "", ""),
+        ("https://8.8.8.8:9443/v1", "", "AIOPS_EGRESS_PORTS=443,8443,9443"),
     ],
 )
-def test_a_private_address_names_the_setting(
+def test_an_address_workers_may_not_call_names_the_setting(
     aiops: Aiops,
     key: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -183,7 +188,7 @@ def test_a_private_address_names_the_setting(
     listed: str,
     said: str,
 ) -> None:
-    """A key for a server in a private network: what lists it for workers is named, unless it is listed; DNS may be away."""
+    """A key for a server in a private network or at another port: what lets workers call it is named; DNS may be away."""
     monkeypatch.setenv("AIOPS_EGRESS_PRIVATE", listed)
     aiops("tenants", "create", "acme")
     aiops("providers", "allow", "inhouse", "--address", address)

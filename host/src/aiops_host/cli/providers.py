@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import click
@@ -241,18 +240,14 @@ def _enter(name: str, slug: str, models: str, given: tuple[str | None, str], *, 
 
 
 def _remark_on(address: str) -> None:
-    """Say on the error stream what an address in a private network needs."""
-    from aiops_host.trust.destinations import Destinations, unlisted_private  # noqa: PLC0415 - not needed for --help
+    """Say on the error stream what workers need before they ask at an address."""
+    from aiops_host.cli.addresses import denied  # noqa: PLC0415 - the HTTP client is not needed for --help
+    from aiops_host.trust.destinations import Destinations  # noqa: PLC0415
 
-    settings, host = read_settings(), urlsplit(address).hostname or ""
-    private = unlisted_private(Destinations.parse(settings.egress_private, settings.egress_ports), host)
-    if private is not None:
-        setting = f"AIOPS_EGRESS_PRIVATE={private}/{private.max_prefixlen}"
-        click.echo(
-            f"{host} is at {private}, a private or special address: workers ask there only where their "
-            f"AIOPS_EGRESS_PRIVATE lists it, as {setting} does.",
-            err=True,
-        )
+    settings = read_settings()
+    told = denied(Destinations.parse(settings.egress_private, settings.egress_ports), address)
+    if told is not None:
+        click.echo(f"{told}. Workers do not ask there before that.", err=True)
 
 
 def _told(answered: ProbeView, *, as_json: bool) -> int:

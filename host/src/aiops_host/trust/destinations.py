@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import socket
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -17,7 +15,6 @@ from aiops_core.errors import ConfigInvalid
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
-LOOK_UP_SECONDS = 2.0
 
 # IANA's special-purpose registries; the library's own is_global differs between versions of Python.
 _SPECIAL_4 = tuple(
@@ -86,19 +83,6 @@ class Destinations:
             )
 
 
-def unlisted_private(destinations: Destinations, host: str) -> Address | None:
-    """Return the private or special address a host is spelt as or resolves to, unless it is listed.
-
-    DNS is given two seconds; a name it does not answer for has no address here.
-    """
-    address = literal(host)
-    for found in (address,) if address else _looked_up(host):
-        unwrapped = _unwrapped(found)
-        if not _is_public(unwrapped) and not any(unwrapped in network for network in destinations.private):
-            return unwrapped
-    return None
-
-
 class VettingResolver(AbstractResolver):
     """Resolves a name and vets every answer; the connection goes to what was vetted, whatever DNS says later."""
 
@@ -142,23 +126,6 @@ def literal(host: str) -> Address | None:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None
-
-
-def _looked_up(host: str) -> Sequence[Address]:
-    found: list[Address] = []
-
-    def look() -> None:
-        with contextlib.suppress(OSError, UnicodeError):
-            found.extend(
-                ipaddress.ip_address(str(sockaddr[0]).partition("%")[0])
-                for *_, sockaddr in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-            )
-
-    # A look-up cannot be broken off; a daemon does not keep the process from ending.
-    looking = threading.Thread(target=look, daemon=True)
-    looking.start()
-    looking.join(LOOK_UP_SECONDS)
-    return tuple(found)
 
 
 def _is_public(address: Address) -> bool:
