@@ -300,6 +300,16 @@ def test_a_server_that_refuses_to_start_is_quoted(tmp_path: Path) -> None:
     EmbeddedPostgres.start(tmp_path / "kept").stop()
 
 
+def test_a_process_waits_for_what_its_own_last_server_left(tmp_path: Path) -> None:
+    """What the server started may end a moment later and holds the folder until then; nobody is told to stop it."""
+    with EmbeddedPostgres.start(tmp_path / "kept", fsync=False):
+        lock = str(tmp_path / "kept" / "lock")
+        ours = [int(fd.name) for fd in Path("/proc/self/fd").iterdir() if fd.exists() and os.readlink(fd) == lock]
+        lingering = subprocess.Popen(["sleep", "1"], pass_fds=ours)
+    EmbeddedPostgres.start(tmp_path / "kept").stop()
+    assert lingering.wait() == 0
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """A path through a file is an explained error."""
     (tmp_path / "file").write_text("")

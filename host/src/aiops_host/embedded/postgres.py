@@ -82,7 +82,7 @@ class EmbeddedPostgres:
             undo.callback(shutil.rmtree, runtime, ignore_errors=True)
             home = data_dir.absolute() if data_dir else runtime / "data"
             lock = _claim(home, account if data_dir is None else None)
-            undo.callback(lock.close)
+            undo.callback(_release, lock)
             launch = Launch(account, runtime, home / "cluster", home / LOG, (lock.fileno(),))
             binaries = within_reach(programs, launch) / "bin"
             if not launch.cwd.exists():
@@ -112,7 +112,6 @@ class EmbeddedPostgres:
         Raises:
             EmbeddedServerFailed: The server refused, in its own words, or its data went with it.
         """
-        self._lock.truncate(0)  # nobody's any more; the claim waits for what the old server's processes still write
         self.stop()
         if not self.data_dir.exists():
             raise EmbeddedServerFailed("the server ended, and with it the temporary folder of its data")
@@ -134,7 +133,7 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """End the server at once, rolling back what is open; data of a kept folder stays. Harmless when repeated."""
         self._child.stop()
-        self._lock.close()
+        _release(self._lock)
 
     def __enter__(self) -> Self:
         """Return the running server."""
@@ -177,6 +176,13 @@ def _claim(home: Path, account: Account | None) -> IO[str]:
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
+
+
+def _release(lock: IO[str]) -> None:
+    """Give the folder up. Whoever claims it next, this process too, waits for what the server's processes still write."""
+    if not lock.closed:
+        lock.truncate(0)
+        lock.close()
 
 
 def _open_beyond_shell(path: Path) -> int:
