@@ -93,7 +93,7 @@ async def test_an_open_session_is_joined(opened: Database, two_tenants: TwoTenan
 
     async def broken_off() -> None:
         async with opened.tenant(a.tenant_id):
-            await opened.together(a.tenant_id, slug(1))
+            assert await opened.together(a.tenant_id, slug(1)) > 0
             with pytest.raises(TenantMismatch):
                 await opened.together(b.tenant_id, slug(1))
             raise Refused
