@@ -57,7 +57,6 @@ def set_(period: Period, slug: str, tokens: int | None, usd: float | None) -> No
     from aiops_host.trust import audit, prices  # noqa: PLC0415
 
     registry = load_plugins(blocked=read_settings().blocked).registry
-
     budget = stored.Budget(tokens=tokens, usd=usd)
 
     async def work() -> tuple[str, list[str], list[Unpriced]]:
@@ -75,8 +74,7 @@ def set_(period: Period, slug: str, tokens: int | None, usd: float | None) -> No
                     details={"tokens": str(tokens), "usd": str(usd)},
                 )
                 states = await stored.states(con)
-                in_usd = any(state.usd is not None for state in states)
-                missing = await prices.unpriced(con, registry, slug) if in_usd else []
+                missing = await prices.unpriced(con, registry, slug)
         now = _operators(states, period)
         assert now is not None  # noqa: S101 - it was set in this transaction
         return now.sentence, _dropped(before, budget), missing

@@ -25,6 +25,7 @@ Connection: TypeAlias = Any
 
 ResultT = TypeVar("ResultT")
 Work: TypeAlias = Callable[[Connection], Awaitable[ResultT]]
+_Queue: TypeAlias = Together[Work[Any], Any] | SameTurn[Work[Any], Any]
 
 
 class DatabaseBusy(AiopsError):
@@ -204,11 +205,7 @@ class Database:
         Raises:
             TenantMismatch, DatabaseBusy, DatabaseDown: As :meth:`tenant`.
         """
-        if current_session() is not None:
-            async with self.tenant(tenant_id) as con:
-                return await work(con)
-        result: ResultT = await self._together.add(tenant_id, work)
-        return result
+        return await self._shared(self._together, tenant_id, work)
 
     async def reading(self, tenant_id: UUID, work: Work[ResultT]) -> ResultT:
         """Read in a tenant session, in one with what else of the tenant is asked for in the same turn of the loop.
@@ -220,10 +217,13 @@ class Database:
         Raises:
             TenantMismatch, DatabaseBusy, DatabaseDown: As :meth:`tenant`.
         """
+        return await self._shared(self._reading, tenant_id, work)
+
+    async def _shared(self, queue: _Queue, tenant_id: UUID, work: Work[ResultT]) -> ResultT:
         if current_session() is not None:
             async with self.tenant(tenant_id) as con:
                 return await work(con)
-        result: ResultT = await self._reading.add(tenant_id, work)
+        result: ResultT = await queue.add(tenant_id, work)
         return result
 
     async def _worked(self, tenant_id: UUID, works: Sequence[Work[Any]]) -> list[Any]:

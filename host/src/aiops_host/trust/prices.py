@@ -12,8 +12,8 @@ import msgspec
 from aiops_core.config import PluginConfig, load_config
 from aiops_core.errors import ConfigInvalid
 from aiops_core.registry import Registry
+from aiops_host.data import budgets, providers
 from aiops_host.data import connections as stored
-from aiops_host.data import providers
 from aiops_host.data.providers import SECRET_NAME, SECRET_OWNER
 from aiops_host.data.session import Connection
 from aiops_host.trust.connections import declared
@@ -32,7 +32,9 @@ class Unpriced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def unpriced(con: Connection, registry: Registry, slug: str) -> list[Unpriced]:
-    """Return the models without a known price that the tenant's keys and backends ask, inside its session."""
+    """Return the models a budget in USD keeps the tenant's keys and backends from asking, inside its session."""
+    if all(state.usd is None for state in await budgets.states(con)):
+        return []
     return [*await _by_key(con, registry), *await _by_hand(con, registry, slug)]
 
 

@@ -57,8 +57,6 @@ async def list_budgets(parts: WithParts, chosen: InTenant) -> list[BudgetState]:
 async def list_unpriced(parts: WithParts, chosen: InTenant) -> list[Unpriced]:
     """Return the tenant's models without a known price."""
     async with parts.database.tenant(chosen.tenant_id) as con:
-        if all(state.usd is None for state in await stored.states(con)):
-            return []
         return await unpriced(con, parts.registry, chosen.slug)
 
 
